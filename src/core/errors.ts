@@ -1,0 +1,101 @@
+interface ErrorKind {
+  /** HTTP status of the answer; 499 is nginx's "client closed request" and never reaches a client. */
+  readonly status: number;
+  /** `error.type` of the OpenAI error object. */
+  readonly type: string;
+  /** True when the same request may be sent to another engine: nothing of it was answered. */
+  readonly retryable: boolean;
+  /** What it means and what to do, for docs/errors.md. */
+  readonly meaning: string;
+}
+
+/** Every error that the router itself answers, by code. */
+export const errorTable = {
+  invalid_request: {
+    status: 400,
+    type: "invalid_request_error",
+    retryable: false,
+    meaning: "The request cannot be routed as it is; the message names what is missing or malformed.",
+  },
+  not_found: {
+    status: 404,
+    type: "invalid_request_error",
+    retryable: false,
+    meaning: "No route has this path.",
+  },
+  model_not_found: {
+    status: 404,
+    type: "invalid_request_error",
+    retryable: false,
+    meaning: "No engine has ever served the model; GET /v1/models lists those that are served.",
+  },
+  method_not_allowed: {
+    status: 405,
+    type: "invalid_request_error",
+    retryable: false,
+    meaning: "The path exists, but not with this method; `Allow` lists the methods.",
+  },
+  body_too_large: {
+    status: 413,
+    type: "invalid_request_error",
+    retryable: false,
+    meaning: "The request body is larger than --max-request-body-bytes.",
+  },
+  client_closed: {
+    status: 499,
+    type: "client_error",
+    retryable: false,
+    meaning: "The client left before the answer; only logs and metrics show it.",
+  },
+  internal: {
+    status: 500,
+    type: "internal_error",
+    retryable: false,
+    meaning: "A defect of the router; the log has the details under the request id.",
+  },
+  upstream_unreachable: {
+    status: 502,
+    type: "upstream_error",
+    retryable: true,
+    meaning: "No connection to the engine could be made.",
+  },
+  upstream_reset: {
+    status: 502,
+    type: "upstream_error",
+    retryable: true,
+    meaning: "The engine closed the connection before it answered.",
+  },
+  upstream_invalid: {
+    status: 502,
+    type: "upstream_error",
+    retryable: true,
+    meaning: "The engine answered with something that is not valid HTTP, or with a redirect.",
+  },
+  upstream_timeout: {
+    status: 504,
+    type: "upstream_error",
+    retryable: true,
+    meaning: "The engine did not answer in time.",
+  },
+  no_endpoint: {
+    status: 503,
+    type: "service_unavailable_error",
+    retryable: false,
+    meaning: "The model is known, but no engine can serve it now; try again.",
+  },
+} as const satisfies Record<string, ErrorKind>;
+
+/** A row of the error table. */
+export type ErrorCode = keyof typeof errorTable;
+
+/** An error whose consequence is known where it is thrown; http/error-response.ts turns it into an answer. */
+export class RouterError extends Error {
+  readonly code: ErrorCode;
+
+  /** `message` is shown to clients: it never holds an engine's address, a header value or a body. */
+  constructor(code: ErrorCode, message: string, options?: { readonly cause?: unknown }) {
+    super(message, options);
+    this.name = "RouterError";
+    this.code = code;
+  }
+}
