@@ -32,22 +32,13 @@ export interface Candidate {
 export type Candidates = readonly [Candidate, ...Candidate[]];
 
 /** A decision with its reason. */
-export type RoutePlan =
-  | {
-      readonly kind: "single";
-      readonly endpoint: Endpoint;
-      /** Why this engine, in a few words for logs and the demo's table. */
-      readonly reason: string;
-      /** The session id that decided, printed in the routing log line. */
-      readonly sessionId?: string | undefined;
-    }
-  | {
-      readonly kind: "disaggregated";
-      readonly prefill: Endpoint;
-      readonly decode: Endpoint;
-      readonly reason: string;
-      readonly sessionId?: string | undefined;
-    };
+export interface RoutePlan {
+  readonly endpoint: Endpoint;
+  /** Why this engine, in a few words for logs and people; holds nothing that a client sent. */
+  readonly reason: string;
+  /** The session id that the policy looked at, printed in the routing log line. */
+  readonly sessionId?: string | undefined;
+}
 
 /** Chooses. It never fetches, logs, sleeps or checks health. */
 export interface RoutingPolicy {

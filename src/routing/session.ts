@@ -1,0 +1,72 @@
+import * as v from "valibot";
+import type { OptionTable, OptionValues } from "../core/option.ts";
+import { createHashRing, type HashRing } from "./hash-ring.ts";
+import { lowestQps } from "./lowest-qps.ts";
+import type { Candidate, Candidates, PolicyModule, RoutingPolicy, RoutingRequest } from "./policy.ts";
+
+const options = {
+  sessionKey: {
+    group: "Routing",
+    argument: "<name>",
+    schema: v.string(),
+    help: "Header, or else top-level body field, that holds the session id (session routing).",
+  },
+} as const satisfies OptionTable;
+
+/** Models whose ring is kept; beyond that all rings are built anew. */
+const MAX_RINGS = 1024;
+
+const sessionIdOf = (request: RoutingRequest, key: string): string | undefined => {
+  const header = request.headers.get(key);
+  if (header !== null) return header;
+  const field = request.field(key);
+  return typeof field === "string" ? field : typeof field === "number" ? String(field) : undefined;
+};
+
+const createSession = ({ sessionKey = "" }: OptionValues<typeof options>): RoutingPolicy => {
+  const rings = new Map<string, HashRing>();
+  const maps = new WeakMap<Candidates, ReadonlyMap<string, Candidate>>();
+
+  const byUrl = (candidates: Candidates): ReadonlyMap<string, Candidate> => {
+    const known = maps.get(candidates);
+    if (known) return known;
+    const map = new Map(candidates.map((candidate) => [candidate.endpoint.url, candidate]));
+    maps.set(candidates, map);
+    return map;
+  };
+
+  // A ring outlives the loss of some of its nodes, which find() skips: a failover or a sick engine costs nothing.
+  const ringFor = (model: string, urls: ReadonlyMap<string, Candidate>): HashRing => {
+    const known = rings.get(model);
+    if (known && known.nodes.size <= 2 * urls.size && urls.keys().every((url) => known.nodes.has(url))) {
+      return known;
+    }
+    if (!known && rings.size >= MAX_RINGS) rings.clear();
+    const ring = createHashRing(urls.keys());
+    rings.set(model, ring);
+    return ring;
+  };
+
+  return {
+    plan: (request, candidates) => {
+      const sessionId = sessionIdOf(request, sessionKey);
+      if (sessionId === undefined) {
+        return { endpoint: lowestQps(candidates).endpoint, reason: "no session id: lowest request rate" };
+      }
+      const urls = byUrl(candidates);
+      const url = ringFor(request.model, urls).find(sessionId, (node) => urls.has(node));
+      const { endpoint } = (url === undefined ? undefined : urls.get(url)) ?? candidates[0];
+      return { endpoint, reason: "session on the hash ring", sessionId };
+    },
+  };
+};
+
+/** The same engine for the same session id, by consistent hashing; without an id the lowest request rate. */
+export const session = {
+  name: "session",
+  summary: "the same engine for the same session id",
+  options,
+  problems: ({ sessionKey }) =>
+    sessionKey === undefined ? ["Session key must be provided when using session routing logic."] : [],
+  create: createSession,
+} as const satisfies PolicyModule<"session", typeof options>;
