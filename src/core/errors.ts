@@ -4,7 +4,7 @@ interface ErrorKind {
   /** `error.type` of the OpenAI error object. */
   readonly type: string;
   /** True when the same request may be sent to another engine: nothing of it was answered. */
-  readonly retryable: boolean;
+  readonly isRetryable: boolean;
   /** What it means and what to do, for docs/errors.md. */
   readonly meaning: string;
 }
@@ -14,73 +14,73 @@ export const errorTable = {
   invalid_request: {
     status: 400,
     type: "invalid_request_error",
-    retryable: false,
+    isRetryable: false,
     meaning: "The request cannot be routed as it is; the message names what is missing or malformed.",
   },
   not_found: {
     status: 404,
     type: "invalid_request_error",
-    retryable: false,
+    isRetryable: false,
     meaning: "No route has this path.",
   },
   model_not_found: {
     status: 404,
     type: "invalid_request_error",
-    retryable: false,
+    isRetryable: false,
     meaning: "No engine has ever served the model; GET /v1/models lists those that are served.",
   },
   method_not_allowed: {
     status: 405,
     type: "invalid_request_error",
-    retryable: false,
+    isRetryable: false,
     meaning: "The path exists, but not with this method; `Allow` lists the methods.",
   },
   body_too_large: {
     status: 413,
     type: "invalid_request_error",
-    retryable: false,
+    isRetryable: false,
     meaning: "The request body is larger than --max-request-body-bytes.",
   },
   client_closed: {
     status: 499,
     type: "client_error",
-    retryable: false,
+    isRetryable: false,
     meaning: "The client left before the answer; only logs and metrics show it.",
   },
   internal: {
     status: 500,
     type: "internal_error",
-    retryable: false,
+    isRetryable: false,
     meaning: "A defect of the router; the log has the details under the request id.",
   },
   upstream_unreachable: {
     status: 502,
     type: "upstream_error",
-    retryable: true,
+    isRetryable: true,
     meaning: "No connection to the engine could be made.",
   },
   upstream_reset: {
     status: 502,
     type: "upstream_error",
-    retryable: true,
+    isRetryable: true,
     meaning: "The engine closed the connection before it answered.",
   },
   upstream_invalid: {
     status: 502,
     type: "upstream_error",
-    retryable: true,
+    isRetryable: true,
     meaning: "The engine answered with something that is not valid HTTP, or with a redirect.",
   },
   upstream_timeout: {
     status: 504,
     type: "upstream_error",
-    retryable: true,
+    isRetryable: true,
     meaning: "The engine did not answer in time.",
   },
   no_endpoint: {
     status: 503,
     type: "service_unavailable_error",
-    retryable: false,
+    isRetryable: false,
     meaning: "The model is known, but no engine can serve it now; try again.",
   },
 } as const satisfies Record<string, ErrorKind>;
@@ -99,3 +99,8 @@ export class RouterError extends Error {
     this.code = code;
   }
 }
+
+/** The OpenAI error object for an error of the router. */
+export const openAiError = ({ code, message }: RouterError) => ({
+  error: { message, type: errorTable[code].type, param: null, code },
+});

@@ -1,10 +1,15 @@
+import type { Clock } from "./clock.ts";
+
 /** Severity words of `--log-level`, least severe first. */
 export const logLevels = ["trace", "debug", "info", "warning", "error", "critical"] as const;
 
 /** One of the severity words. */
 export type LogLevel = (typeof logLevels)[number];
 
-/** Where log lines go. A message is one line; values from outside are escaped and cut by the log. */
+/** Formats of `--log-format`. */
+export const logFormats = ["text", "json"] as const;
+
+/** Where log lines go. A message becomes one line, however hostile its contents. */
 export interface Log {
   readonly debug: (message: string) => void;
   readonly info: (message: string) => void;
@@ -13,3 +18,76 @@ export interface Log {
   /** True when a line of this level would be written: guards messages that are costly to build. */
   readonly isEnabled: (level: LogLevel) => boolean;
 }
+
+/** Takes whole lines, each with its line feed; the stream is the one of the reference for the level. */
+export type WriteLine = (stream: "stdout" | "stderr", line: string) => void;
+
+/** Longest message in UTF-16 units; the rest is cut. */
+const MAX_MESSAGE = 4096;
+
+const LINE_BREAKERS = /[\p{Cc}\u2028\u2029]/gu;
+
+/** Replaces control characters and line separators, so that a value from outside cannot forge a line. */
+export const escapeLine = (text: string): string => {
+  const cut = text.length > MAX_MESSAGE ? `${text.slice(0, MAX_MESSAGE)}...` : text;
+  return cut.replace(
+    LINE_BREAKERS,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+};
+
+const pad = (value: number, width: number): string => String(value).padStart(width, "0");
+
+/** `YYYY-MM-DD HH:MM:SS,mmm` in local time, as Python's logging writes it; the second's part is reused. */
+const createTimestamps = (): ((epochMs: number) => string) => {
+  let second = -1;
+  let prefix = "";
+  return (epochMs) => {
+    const current = Math.floor(epochMs / 1000);
+    if (current !== second) {
+      second = current;
+      const at = new Date(epochMs);
+      const date = `${at.getFullYear()}-${pad(at.getMonth() + 1, 2)}-${pad(at.getDate(), 2)}`;
+      prefix = `${date} ${pad(at.getHours(), 2)}:${pad(at.getMinutes(), 2)}:${pad(at.getSeconds(), 2)}`;
+    }
+    return `${prefix},${pad(Math.floor(epochMs - current * 1000), 3)}`;
+  };
+};
+
+interface LogOptions {
+  readonly level: LogLevel;
+  readonly format: (typeof logFormats)[number];
+}
+
+/** Writes lines as the reference does: INFO and below to stdout, WARNING and above to stderr. */
+export const createLog = (
+  { level, format }: LogOptions,
+  { clock, write }: { readonly clock: Clock; readonly write: WriteLine },
+): Log => {
+  const threshold = logLevels.indexOf(level);
+  const timestamp = createTimestamps();
+  const isEnabled = (candidate: LogLevel): boolean => logLevels.indexOf(candidate) >= threshold;
+
+  const writer = (lineLevel: LogLevel) => {
+    if (!isEnabled(lineLevel)) return () => {};
+    const stream = logLevels.indexOf(lineLevel) >= logLevels.indexOf("warning") ? "stderr" : "stdout";
+    const word = lineLevel.toUpperCase();
+    return (message: string): void => {
+      const at = timestamp(clock.now());
+      write(
+        stream,
+        format === "json"
+          ? `${JSON.stringify({ timestamp: at, level: word, logger: "vllm_router", message: escapeLine(message) })}\n`
+          : `[${at}] ${word}: ${escapeLine(message)} (vllm_router)\n`,
+      );
+    };
+  };
+
+  return {
+    debug: writer("debug"),
+    info: writer("info"),
+    warning: writer("warning"),
+    error: writer("error"),
+    isEnabled,
+  };
+};

@@ -1,5 +1,6 @@
 import type { Endpoint } from "../core/endpoint.ts";
 import type { OptionTable, OptionValues } from "../core/option.ts";
+import type { RequestStats } from "../core/request-stats.ts";
 
 /** What a policy may know of a request. */
 export interface RoutingRequest {
@@ -7,16 +8,6 @@ export interface RoutingRequest {
   readonly headers: Headers;
   /** A top-level field of the JSON body, `undefined` where there is none. */
   readonly field: (name: string) => unknown;
-}
-
-/** An engine's load as this router itself sees it: exact, no scraping involved. */
-export interface RequestStats {
-  /** Requests sent to the engine whose answer has not begun. */
-  readonly inPrefill: number;
-  /** Requests whose answer is streaming. */
-  readonly inDecode: number;
-  /** Requests per second over the statistics window; absent until the first request. */
-  readonly qps?: number | undefined;
 }
 
 /** An engine that can serve the request now. */

@@ -1,4 +1,5 @@
-import type { Candidate, Candidates, RequestStats, RoutingRequest } from "../../src/routing/policy.ts";
+import type { RequestStats } from "../../src/core/request-stats.ts";
+import type { Candidate, Candidates, RoutingRequest } from "../../src/routing/policy.ts";
 
 /** Candidates at these URLs, all idle unless `stats` says otherwise. */
 export const candidatesAt = (

@@ -1,0 +1,96 @@
+import type { Endpoint } from "../core/endpoint.ts";
+import { RouterError } from "../core/errors.ts";
+import type { Discovery } from "../discovery/discovery.ts";
+import type { Candidate, Candidates } from "../routing/policy.ts";
+import type { RequestLedger } from "../stats/request-ledger.ts";
+
+/** What narrows the candidates for one attempt. */
+export interface Narrowing {
+  /** Ids of engines that this request has already failed on. */
+  readonly except?: ReadonlySet<string>;
+  /** Id of the only engine that may answer (`?id=`). */
+  readonly only?: string | undefined;
+}
+
+/** The engines that can be routed to now. */
+export interface Fleet {
+  readonly endpoints: readonly Endpoint[];
+  /** Engines that serve the model and are awake; `undefined` when there are none. */
+  readonly candidates: (model: string, narrowing?: Narrowing) => Candidates | undefined;
+  /** Why a model has no candidates: `model_not_found` if it was never seen, otherwise `no_endpoint`. */
+  readonly missing: (model: string) => RouterError;
+  /** The model that is meant where a request names none: the only one there is. */
+  readonly onlyModel: () => string | undefined;
+  readonly find: (endpointId: string) => Endpoint | undefined;
+  /** A sleeping engine gets no requests until it wakes. */
+  readonly setSleeping: (endpointId: string, sleeping: boolean) => void;
+}
+
+interface Snapshot {
+  readonly endpoints: readonly Endpoint[];
+  readonly byModel: ReadonlyMap<string, Candidates>;
+  readonly byId: ReadonlyMap<string, Endpoint>;
+}
+
+const isCandidates = (list: readonly Candidate[]): list is Candidates => list.length > 0;
+
+/** Joins discovery, sleep states and local load into one snapshot, replaced whole when any of them changes. */
+export const createFleet = (discovery: Discovery, requests: RequestLedger): Fleet => {
+  const sleeping = new Set<string>();
+  let snapshot: Snapshot | undefined;
+
+  const take = (endpoints: readonly Endpoint[]): Snapshot => {
+    const byModel = new Map<string, [Candidate, ...Candidate[]]>();
+    for (const endpoint of endpoints) {
+      if (sleeping.has(endpoint.id)) continue;
+      const candidate: Candidate = { endpoint, requests: requests.of(endpoint.id) };
+      for (const model of new Set(endpoint.models)) {
+        const list = byModel.get(model);
+        if (list) list.push(candidate);
+        else byModel.set(model, [candidate]);
+      }
+    }
+    const byId = new Map(endpoints.map((endpoint) => [endpoint.id, endpoint]));
+    requests.keepOnly(new Set(byId.keys()));
+    return { endpoints, byModel, byId };
+  };
+
+  const current = (): Snapshot => {
+    const { endpoints } = discovery;
+    if (snapshot?.endpoints !== endpoints) snapshot = take(endpoints);
+    return snapshot;
+  };
+
+  return {
+    get endpoints() {
+      return discovery.endpoints;
+    },
+    candidates: (model, { except, only } = {}) => {
+      const all = current().byModel.get(model);
+      if (!all || (only === undefined && !except?.size)) return all;
+      const left = all.filter(({ endpoint: { id } }) => (only ?? id) === id && !except?.has(id));
+      return isCandidates(left) ? left : undefined;
+    },
+    missing: (model) =>
+      discovery.hasSeen(model)
+        ? new RouterError(
+            "no_endpoint",
+            `Model '${model}' is temporarily unavailable. Please try again later.`,
+          )
+        : new RouterError(
+            "model_not_found",
+            `Model '${model}' not found. Available models can be listed at /v1/models.`,
+          ),
+    onlyModel: () => {
+      const { byModel } = current();
+      const [model] = byModel.keys();
+      return byModel.size === 1 ? model : undefined;
+    },
+    find: (endpointId) => current().byId.get(endpointId),
+    setSleeping: (endpointId, asleep) => {
+      if (asleep) sleeping.add(endpointId);
+      else sleeping.delete(endpointId);
+      snapshot = undefined;
+    },
+  };
+};

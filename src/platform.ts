@@ -1,0 +1,47 @@
+import { write as writeFileDescriptor } from "node:fs";
+import type { Clock } from "./core/clock.ts";
+import { createLineWriter, type LineWriter } from "./core/line-writer.ts";
+import type { EngineFetch } from "./core/engine-fetch.ts";
+
+/** The real clock. */
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  after: (delayMs, task) => {
+    const timer = setTimeout(task, delayMs);
+    timer.unref();
+    return { [Symbol.dispose]: () => clearTimeout(timer) };
+  },
+};
+
+/**
+ * The one place that calls the global `fetch`: redirects are not followed, bytes are not decoded, proxy
+ * variables are not honoured, and no timer of the runtime ends a long silence.
+ */
+export const engineFetch: EngineFetch = async (url, { fresh, ...init }) =>
+  fetch(url, {
+    ...init,
+    redirect: "manual",
+    decompress: false,
+    proxy: false,
+    timeout: false,
+    keepalive: fresh !== true,
+  } as RequestInit);
+
+const writeAll = (descriptor: number) => async (text: string) => {
+  const bytes = Buffer.from(text);
+  for (let sent = 0; sent < bytes.length;) {
+    const { promise, resolve, reject } = Promise.withResolvers<number>();
+    writeFileDescriptor(descriptor, bytes, sent, (error, count) => (error ? reject(error) : resolve(count)));
+    try {
+      sent += await promise;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EAGAIN") throw error;
+      await Bun.sleep(5);
+    }
+  }
+};
+
+/** Standard output and standard error of this process, written in the background. */
+export const createProcessWriter = (): LineWriter =>
+  createLineWriter({ stdout: { write: writeAll(1) }, stderr: { write: writeAll(2) } });

@@ -1,0 +1,176 @@
+import { RouterError } from "../core/errors.ts";
+import type { RoutingRequest } from "../routing/policy.ts";
+import { fieldSpans, parseSpan, replaceSpan, type Span } from "./json-fields.ts";
+import { boundaryOf, formFieldSpans } from "./multipart.ts";
+
+/** A request as the router understood it; its bytes are those of the client. */
+export interface Call extends Omit<RoutingRequest, "model"> {
+  readonly id: string;
+  readonly method: string;
+  /** Path and query for the engine. */
+  readonly path: string;
+  /** Absent where a request without a body names none; the fleet's only model is meant then. */
+  readonly model?: string | undefined;
+  /** Id of the engine that must answer (`?id=`). */
+  readonly engineId?: string | undefined;
+  readonly body?: Uint8Array<ArrayBuffer> | undefined;
+  /** The body with another model, spliced in. */
+  readonly bodyFor: (model: string) => Uint8Array<ArrayBuffer> | undefined;
+  /** True when the request is pure compute, so that sending it twice is harmless. */
+  readonly isReplaySafe: boolean;
+}
+
+/** Above this many bytes a body is scanned for its fields instead of parsed, to keep the event loop free. */
+const PARSE_LIMIT = 1024 * 1024;
+/** Deepest nesting of JSON that is accepted, as a bound on what a small request can cost. */
+const MAX_DEPTH = 64;
+/** Longest field value that is read out of a scanned body, in bytes. */
+const MAX_FIELD = 64 * 1024;
+
+const INVALID_JSON = "Invalid request: request body must be valid JSON.";
+
+/** What a body tells about itself. */
+interface Contents {
+  readonly model: unknown;
+  readonly field: (name: string) => unknown;
+  /** Where the model's value stands and how another is written there. */
+  readonly splice?: ((model: string) => Uint8Array<ArrayBuffer>) | undefined;
+}
+
+const invalid = (message: string, cause?: unknown): RouterError =>
+  new RouterError("invalid_request", message, { cause });
+
+const isDeeperThan = (value: unknown, depth: number): boolean => {
+  if (typeof value !== "object" || value === null) return false;
+  if (depth === 0) return true;
+  for (const child of Array.isArray(value) ? value : Object.values(value)) {
+    if (typeof child === "object" && isDeeperThan(child, depth - 1)) return true;
+  }
+  return false;
+};
+
+const spansOf = (bytes: Uint8Array): ReadonlyMap<string, Span> => {
+  try {
+    return fieldSpans(bytes, MAX_DEPTH);
+  } catch (error) {
+    throw invalid(INVALID_JSON, error);
+  }
+};
+
+const spliceJson = (bytes: Uint8Array) => (model: string) => {
+  const span = spansOf(bytes).get("model");
+  return replaceSpan(bytes, span ?? { start: 0, end: 0 }, Buffer.from(JSON.stringify(model)));
+};
+
+const readParsed = (bytes: Uint8Array): Contents => {
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+  } catch (error) {
+    throw invalid(INVALID_JSON, error);
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw invalid("Invalid request: request body must be a JSON object.");
+  }
+  if (isDeeperThan(value, MAX_DEPTH)) throw invalid(INVALID_JSON);
+  const fields = value as Readonly<Record<string, unknown>>;
+  const field = (name: string): unknown => (Object.hasOwn(fields, name) ? fields[name] : undefined);
+  return { model: field("model"), field, splice: spliceJson(bytes) };
+};
+
+const readScanned = (bytes: Uint8Array): Contents => {
+  const spans = spansOf(bytes);
+  const field = (name: string): unknown => {
+    const span = spans.get(name);
+    try {
+      return span && parseSpan(bytes, span, MAX_FIELD);
+    } catch (error) {
+      throw invalid(INVALID_JSON, error);
+    }
+  };
+  return { model: field("model"), field, splice: spliceJson(bytes) };
+};
+
+const readForm = (bytes: Uint8Array, boundary: string): Contents => {
+  let spans: ReadonlyMap<string, Span>;
+  try {
+    spans = formFieldSpans(bytes, boundary);
+  } catch (error) {
+    throw invalid("Invalid multipart/form-data request", error);
+  }
+  const field = (name: string): string | undefined => {
+    const span = spans.get(name);
+    return span && span.end - span.start <= MAX_FIELD
+      ? Buffer.from(bytes.subarray(span.start, span.end)).toString("utf8")
+      : undefined;
+  };
+  const model = field("model");
+  if (!model) throw invalid("Invalid request: missing 'model' in form data.");
+  const splice = (replacement: string) =>
+    replaceSpan(bytes, spans.get("model") ?? { start: 0, end: 0 }, Buffer.from(replacement));
+  return { model, field, splice };
+};
+
+const readQuery = (query: URLSearchParams): Contents => {
+  const field = (name: string): string | undefined => query.get(name) ?? undefined;
+  return { model: field("model"), field };
+};
+
+const readContents = (bytes: Uint8Array, contentType: string | null): Contents => {
+  const boundary = contentType === null ? undefined : boundaryOf(contentType);
+  if (boundary !== undefined) return readForm(bytes, boundary);
+  if (contentType?.toLowerCase().startsWith("multipart/"))
+    throw invalid("Invalid multipart/form-data request");
+  return bytes.length > PARSE_LIMIT ? readScanned(bytes) : readParsed(bytes);
+};
+
+const modelOf = (value: unknown): string => {
+  if (value === undefined || value === null)
+    throw invalid("Invalid request: missing 'model' in request body.");
+  if (typeof value !== "string") throw invalid("Invalid request: 'model' must be a string.");
+  return value;
+};
+
+/** The query without the router's own `id`, with its question mark; the rest stays as the client wrote it. */
+const queryForEngine = (query: string): string => {
+  const kept = query.split("&").filter((pair) => pair !== "" && pair !== "id" && !pair.startsWith("id="));
+  return kept.length > 0 ? `?${kept.join("&")}` : "";
+};
+
+/** What of a request is known before its body is read. */
+export interface Arrival {
+  readonly id: string;
+  readonly request: Request;
+  /** The canonical path of the matched route. */
+  readonly path: string;
+  readonly isReplaySafe: ReplaySafety;
+}
+
+/** Says from the fields of a body whether sending the request twice is harmless. */
+export type ReplaySafety = (field: Contents["field"]) => boolean;
+
+const EMPTY_OBJECT = Buffer.from("{}");
+
+/** Reads the body once and whole. Throws `invalid_request` with the reference's messages. */
+export const readCall = async ({ id, request, path, isReplaySafe }: Arrival): Promise<Call> => {
+  const { method, headers, url } = request;
+  const mark = url.indexOf("?");
+  const query = mark < 0 ? "" : url.slice(mark + 1);
+  const search = new URLSearchParams(query);
+  const body = method === "GET" ? undefined : new Uint8Array(await request.arrayBuffer());
+  const { model, field, splice } = body
+    ? readContents(body.length === 0 ? EMPTY_OBJECT : body, headers.get("content-type"))
+    : readQuery(search);
+  return {
+    id,
+    method,
+    headers,
+    path: path + queryForEngine(query),
+    model: body === undefined && model === undefined ? undefined : modelOf(model),
+    engineId: search.get("id") ?? undefined,
+    field,
+    body,
+    bodyFor: (name) => splice?.(name),
+    isReplaySafe: isReplaySafe(field),
+  };
+};

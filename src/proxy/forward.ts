@@ -1,0 +1,145 @@
+import type { Clock } from "../core/clock.ts";
+import type { EngineFetch } from "../core/engine-fetch.ts";
+import { errorTable, openAiError, RouterError } from "../core/errors.ts";
+import type { Log } from "../core/log.ts";
+import type { Fleet } from "../fleet/fleet.ts";
+import type { RoutePlan, RoutingPolicy } from "../routing/policy.ts";
+import type { RequestLedger, Ticket } from "../stats/request-ledger.ts";
+import type { Call } from "./call.ts";
+import { headersForClient, headersForEngine, isEventStream } from "./headers.ts";
+import { relay } from "./relay.ts";
+import { routingLine } from "./routing-log.ts";
+import { exchange, type Answer } from "./upstream.ts";
+
+/** Sends a call to an engine and its answer back. */
+export type Forward = (call: Call, client: Client) => Promise<Response>;
+
+/** The other end of a request. */
+export interface Client {
+  /** Aborted when the client has left, in every phase. */
+  readonly signal: AbortSignal;
+  /** Monotonic milliseconds at which the request came. */
+  readonly arrivedAt: number;
+  /** Lets the connection be silent while an engine thinks; disposing it puts the server's limit back. */
+  readonly allowSilence: () => Disposable;
+}
+
+const failureEvent = Buffer.from(
+  `data: ${JSON.stringify(openAiError(new RouterError("upstream_reset", "The engine broke off while it was answering.")))}\n\n`,
+);
+
+interface ForwardDeps {
+  readonly fleet: Fleet;
+  readonly policy: RoutingPolicy;
+  readonly requests: RequestLedger;
+  readonly aliases: ReadonlyMap<string, string>;
+  /** Engines tried for one request at most. */
+  readonly maxAttempts: number;
+  readonly fetch: EngineFetch;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Creates the hot path: choose an engine, send, wait for its first bytes, relay; again elsewhere if it fails before. */
+export const createForward = (deps: ForwardDeps): Forward => {
+  const { fleet, policy, requests, aliases, maxAttempts, fetch, clock, log } = deps;
+
+  const modelOf = (call: Call): string => {
+    const named = call.model ?? fleet.onlyModel();
+    if (named !== undefined) return aliases.get(named) ?? named;
+    throw new RouterError(
+      "invalid_request",
+      "Invalid request: missing 'model' in the query (?model=<name>).",
+    );
+  };
+
+  const respond = (call: Call, client: Client, answer: Answer, life: Disposable): Response => {
+    const { status, headers, first, rest } = answer;
+    const init = { status, headers: headersForClient(headers, call.id) };
+    if (!rest) {
+      life[Symbol.dispose]();
+      return new Response(first ?? null, init);
+    }
+    const body = relay(first, rest, {
+      failureEvent: isEventStream(headers) ? failureEvent : undefined,
+      signal: client.signal,
+      clock,
+      onEnd: (end, cause) => {
+        life[Symbol.dispose]();
+        if (end === "failed")
+          log.warning(`Request ${call.id} broke off while its answer streamed: ${describe(cause)}`);
+      },
+    });
+    return new Response(body, init);
+  };
+
+  const firstLine = (call: Call, client: Client, { endpoint, sessionId }: RoutePlan): string =>
+    routingLine({
+      requestId: call.id,
+      sessionId,
+      url: endpoint.url,
+      epochMs: clock.now(),
+      elapsedMs: clock.monotonic() - client.arrivedAt,
+    });
+
+  return async (call, client) => {
+    const model = modelOf(call);
+    const body = model === call.model ? call.body : call.bodyFor(model);
+    const headers = headersForEngine(call.headers, call.id);
+    const routed = { ...call, model };
+    const failed = new Set<string>();
+
+    for (let attempt = 1; ; attempt += 1) {
+      const candidates = fleet.candidates(model, { except: failed, only: call.engineId });
+      if (!candidates) throw fleet.missing(model);
+      const plan = await policy.plan(routed, candidates);
+      const { endpoint } = plan;
+      log.info(
+        attempt === 1
+          ? firstLine(call, client, plan)
+          : `Routing request ${call.id} to ${endpoint.url} (attempt ${attempt}/${maxAttempts})`,
+      );
+
+      const life = begin(requests.begin(endpoint.id), client);
+      try {
+        const url = endpoint.url + call.path;
+        const request = { method: call.method, headers, body, signal: client.signal };
+        const answer = await exchange(fetch, url, request, call.isReplaySafe);
+        life.firstByte();
+        return respond(call, client, answer, life);
+      } catch (error) {
+        life[Symbol.dispose]();
+        failed.add(endpoint.id);
+        const isLast =
+          attempt === maxAttempts || !fleet.candidates(model, { except: failed, only: call.engineId });
+        if (isLast || !mayTryElsewhere(error, call)) throw error;
+        log.warning(
+          `Request ${call.id} failed on ${endpoint.url} (attempt ${attempt}/${maxAttempts}): ${describe(error)}`,
+        );
+      }
+    }
+  };
+};
+
+/** A request's life on one engine: its ticket, and the silence that its client may meet meanwhile. */
+const begin = (ticket: Ticket, client: Client): Ticket => {
+  const silence = client.allowSilence();
+  return {
+    firstByte: ticket.firstByte,
+    [Symbol.dispose]: () => {
+      ticket[Symbol.dispose]();
+      silence[Symbol.dispose]();
+    },
+  };
+};
+
+/** Whether another engine may be asked: nothing was answered, and asking twice does no harm. */
+const mayTryElsewhere = (error: unknown, call: Call): boolean =>
+  error instanceof RouterError &&
+  errorTable[error.code].isRetryable &&
+  (call.isReplaySafe || error.code === "upstream_unreachable");
+
+const describe = (error: unknown): string => {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause instanceof Error ? `${error.message} (${error.cause.message})` : error.message;
+};

@@ -1,0 +1,120 @@
+/** Half-open range of bytes. */
+export interface Span {
+  readonly start: number;
+  readonly end: number;
+}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const COMMA = 0x2c;
+const COLON = 0x3a;
+const OPEN_BRACKET = 0x5b;
+const CLOSE_BRACKET = 0x5d;
+const OPEN_BRACE = 0x7b;
+const CLOSE_BRACE = 0x7d;
+
+const decoder = new TextDecoder();
+
+const isSpace = (byte: number | undefined): boolean =>
+  byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
+
+/**
+ * Where the value of each top-level field of a JSON object lies, found without parsing the values: a string is
+ * crossed at the speed of a byte search. Of duplicate fields the last counts, as in every JSON parser that
+ * engines use. Throws SyntaxError where the outline is not that of an object or nests deeper than `maxDepth`;
+ * what is inside values is for the engine to check.
+ */
+export const fieldSpans = (bytes: Uint8Array, maxDepth: number): ReadonlyMap<string, Span> => {
+  const spans = new Map<string, Span>();
+  let at = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0;
+
+  const fail = (what: string): never => {
+    throw new SyntaxError(`${what} at byte ${at}`);
+  };
+  const skipSpace = (): void => {
+    while (isSpace(bytes[at])) at += 1;
+  };
+  const expect = (byte: number): void => {
+    if (bytes[at] !== byte) fail(`expected ${String.fromCharCode(byte)}`);
+    at += 1;
+  };
+  const skipString = (): void => {
+    expect(QUOTE);
+    for (;;) {
+      const quote = bytes.indexOf(QUOTE, at);
+      if (quote < 0) fail("unterminated string");
+      let before = quote;
+      while (before > at && bytes[before - 1] === BACKSLASH) before -= 1;
+      at = quote + 1;
+      if ((quote - before) % 2 === 0) return;
+    }
+  };
+  const skipNested = (): void => {
+    let depth = 1;
+    do {
+      const byte = bytes[at];
+      if (byte === QUOTE) {
+        skipString();
+        continue;
+      }
+      if (byte === undefined) fail("unterminated value");
+      if (byte === OPEN_BRACE || byte === OPEN_BRACKET) {
+        depth += 1;
+        if (depth > maxDepth) fail("too deeply nested");
+      } else if (byte === CLOSE_BRACE || byte === CLOSE_BRACKET) depth -= 1;
+      at += 1;
+    } while (depth > 1);
+  };
+  const skipValue = (): void => {
+    const byte = bytes[at];
+    if (byte === QUOTE) skipString();
+    else if (byte === OPEN_BRACE || byte === OPEN_BRACKET) skipNested();
+    else {
+      const start = at;
+      while (at < bytes.length && !isSpace(bytes[at]) && bytes[at] !== COMMA && bytes[at] !== CLOSE_BRACE)
+        at += 1;
+      if (at === start) fail("expected a value");
+    }
+  };
+
+  skipSpace();
+  expect(OPEN_BRACE);
+  skipSpace();
+  while (bytes[at] !== CLOSE_BRACE) {
+    const nameAt = at;
+    skipString();
+    const name: unknown = JSON.parse(decoder.decode(bytes.subarray(nameAt, at)));
+    skipSpace();
+    expect(COLON);
+    skipSpace();
+    const start = at;
+    skipValue();
+    spans.set(String(name), { start, end: at });
+    skipSpace();
+    if (bytes[at] === CLOSE_BRACE) break;
+    expect(COMMA);
+    skipSpace();
+    if (bytes[at] === CLOSE_BRACE) fail("expected a field");
+  }
+  at += 1;
+  skipSpace();
+  if (at < bytes.length) fail("surplus text");
+  return spans;
+};
+
+/** The value in a span; values longer than `maxBytes` are not parsed and count as absent. */
+export const parseSpan = (bytes: Uint8Array, { start, end }: Span, maxBytes: number): unknown =>
+  end - start > maxBytes ? undefined : (JSON.parse(decoder.decode(bytes.subarray(start, end))) as unknown);
+
+/** A copy of the bytes with the span replaced. */
+export const replaceSpan = (
+  bytes: Uint8Array,
+  { start, end }: Span,
+  replacement: Uint8Array,
+): Uint8Array<ArrayBuffer> => {
+  const result = new Uint8Array(bytes.length - (end - start) + replacement.length);
+  result.set(bytes.subarray(0, start));
+  result.set(replacement, start);
+  result.set(bytes.subarray(end), start + replacement.length);
+  return result;
+};

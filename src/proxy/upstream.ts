@@ -1,0 +1,100 @@
+import type { EngineFetch, EngineRequest } from "../core/engine-fetch.ts";
+import { RouterError } from "../core/errors.ts";
+import { isEventStream } from "./headers.ts";
+
+/** What a reader of an engine's body is to the relay. */
+export type BodyReader = ReadableStreamDefaultReader<Uint8Array>;
+
+/** An engine's answer of which nothing has gone downstream yet. */
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  /** The whole body where it is short, otherwise its first chunk. */
+  readonly first: Uint8Array<ArrayBuffer> | undefined;
+  /** The rest of the body; absent when `first` is all of it. */
+  readonly rest?: BodyReader;
+}
+
+/** Bodies of a known length up to this many bytes are taken whole: cheaper, and a cut one can still be replaced. */
+const WHOLE_BODY_LIMIT = 256 * 1024;
+
+const UNREACHABLE =
+  /^(ECONNREFUSED|ConnectionRefused|ENOTFOUND|EAI_AGAIN|DNS\w*|EHOSTUNREACH|ENETUNREACH|ETIMEDOUT|EADDRNOTAVAIL|FailedToOpenSocket)$/;
+const RESET = /^(ECONNRESET|EPIPE|ConnectionClosed|ConnectionReset)$/;
+
+/** The failure of a fetch or of a body's reader, as the router names it. */
+export const upstreamError = (error: unknown, signal: AbortSignal): RouterError => {
+  if (error instanceof RouterError) return error;
+  const options = { cause: error };
+  if (signal.aborted) return new RouterError("client_closed", "The client closed the connection.", options);
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  if (UNREACHABLE.test(code))
+    return new RouterError("upstream_unreachable", "The engine cannot be reached.", options);
+  if (RESET.test(code))
+    return new RouterError("upstream_reset", "The engine closed the connection without an answer.", options);
+  return new RouterError("upstream_invalid", "The engine's answer is not valid HTTP.", options);
+};
+
+const send = async (fetch: EngineFetch, url: string, request: EngineRequest): Promise<Response> => {
+  try {
+    return await fetch(url, request);
+  } catch (error) {
+    throw upstreamError(error, request.signal);
+  }
+};
+
+/** A pooled connection that the engine has closed meanwhile fails at once; a new one settles whether it lives. */
+const sendOverLiveConnection = async (
+  fetch: EngineFetch,
+  url: string,
+  request: EngineRequest,
+  isReplaySafe: boolean,
+): Promise<Response> => {
+  try {
+    return await send(fetch, url, request);
+  } catch (error) {
+    if (!isReplaySafe || !(error instanceof RouterError) || error.code !== "upstream_reset") throw error;
+    return send(fetch, url, { ...request, fresh: true });
+  }
+};
+
+const isRelayable = (status: number): boolean =>
+  (status >= 200 && status < 300) || (status >= 400 && status < 600);
+
+const readFirst = async (response: Response): Promise<Pick<Answer, "first" | "rest">> => {
+  const { body, headers } = response;
+  if (body === null) return { first: undefined };
+  const length = headers.get("content-length");
+  if (length !== null && Number(length) <= WHOLE_BODY_LIMIT && !isEventStream(headers)) {
+    return { first: await response.bytes() };
+  }
+  const rest = body.getReader();
+  const { done, value } = await rest.read();
+  return done ? { first: undefined } : { first: value, rest };
+};
+
+/**
+ * One attempt: sends the request and waits for the head and the first bytes of the body, so that until then
+ * another engine can still take over. Throws `upstream_*`, or `client_closed` when the signal ended it.
+ */
+export const exchange = async (
+  fetch: EngineFetch,
+  url: string,
+  request: EngineRequest,
+  isReplaySafe: boolean,
+): Promise<Answer> => {
+  const response = await sendOverLiveConnection(fetch, url, request, isReplaySafe);
+  const { status, headers } = response;
+  try {
+    if (!isRelayable(status)) {
+      await response.body?.cancel();
+      throw new RouterError(
+        "upstream_invalid",
+        `The engine answered with status ${status}, which a router cannot pass on.`,
+      );
+    }
+    return { status, headers, ...(await readFirst(response)) };
+  } catch (error) {
+    throw upstreamError(error, request.signal);
+  }
+};
