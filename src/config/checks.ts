@@ -1,0 +1,143 @@
+import { type RoutingLogic, policies, routingProblems } from "../routing/index.ts";
+import type { RouterOptionValues } from "./options.ts";
+import { quote } from "./schemas.ts";
+
+type Property = keyof RouterOptionValues;
+
+/** The values of all options, and the URLs that were given as arguments. */
+export interface Given {
+  readonly values: RouterOptionValues;
+  readonly urls: readonly string[];
+}
+
+/** What one check finds; `on` is the option to correct. */
+export interface Conflict {
+  readonly on: Property;
+  readonly message: string;
+  /** The command line itself is wrong, rather than what it asks for. */
+  readonly usage?: true;
+}
+
+interface Check {
+  /** The check is left out where one of these could not be read: that problem is named already. */
+  readonly reads: readonly [Property, ...Property[]];
+  readonly find: (given: Given) => readonly (string | Conflict)[];
+}
+
+/** True for a word of `--routing-logic` whose policy exists. */
+export const isAvailable = (logic: string): logic is RoutingLogic => Object.hasOwn(policies, logic);
+
+/** How an engine is chosen: round robin where only URLs are given. */
+export const chosenLogic = ({ values, urls }: Given): RouterOptionValues["routingLogic"] =>
+  values.routingLogic ?? (urls.length > 0 ? "roundrobin" : undefined);
+
+/** How engines are found: from the URLs where some are given. */
+export const chosenDiscovery = ({ values, urls }: Given): RouterOptionValues["serviceDiscovery"] =>
+  values.serviceDiscovery ?? (urls.length > 0 ? "static" : undefined);
+
+const oneOrNone = (found: boolean, message: string): readonly string[] => (found ? [message] : []);
+
+const checkGate = (item: string): readonly string[] => {
+  const [name = "", state = ""] = item.split("=", 2).map((part) => part.trim());
+  if (!/^[A-Za-z]+=/.test(item.trim()))
+    return [`${quote(item)} is not a gate; write it like SemanticCache=true`];
+  if (state.toLowerCase() !== "true") return [];
+  return ["SemanticCache", "PIIDetection"].includes(name)
+    ? [`${name} is not available yet.`]
+    : [`${quote(name)} is not the name of a gate; known are SemanticCache and PIIDetection`];
+};
+
+const checks: readonly Check[] = [
+  {
+    reads: ["routingLogic"],
+    find: (given) => oneOrNone(chosenLogic(given) === undefined, "--routing-logic must be provided."),
+  },
+  {
+    reads: ["routingLogic"],
+    find: (given) => {
+      const logic = chosenLogic(given) ?? "roundrobin";
+      const words = Object.keys(policies).join(", ");
+      return oneOrNone(!isAvailable(logic), `${logic} is not available yet; available are ${words}`);
+    },
+  },
+  {
+    reads: ["routingLogic", "sessionKey"],
+    find: (given) => {
+      const logic = chosenLogic(given);
+      return logic !== undefined && isAvailable(logic)
+        ? routingProblems({ logic, options: given.values })
+        : [];
+    },
+  },
+  {
+    reads: ["serviceDiscovery"],
+    find: (given) =>
+      oneOrNone(
+        chosenDiscovery(given) === undefined,
+        "--service-discovery must be provided, or use --external-providers-config with " +
+          "--service-discovery=external-only for an external-providers-only deployment.",
+      ),
+  },
+  {
+    reads: ["serviceDiscovery"],
+    find: (given) => {
+      const kind = chosenDiscovery(given) ?? "static";
+      return oneOrNone(kind !== "static", `${kind} is not available yet; available is static`);
+    },
+  },
+  {
+    reads: ["serviceDiscovery", "staticBackends"],
+    find: ({ values, urls }) => {
+      const on = "staticBackends";
+      const isGiven = values.staticBackends !== undefined && values.staticBackends.length > 0;
+      if (urls.length > 0 && isGiven) {
+        return [{ on, message: "given beside URLs as arguments; give the engines in one of the two ways" }];
+      }
+      return values.serviceDiscovery !== "static" || urls.length > 0 || isGiven
+        ? []
+        : [{ on, message: "Static backends must be provided when using static service discovery." }];
+    },
+  },
+  {
+    reads: ["serviceDiscovery", "staticModels"],
+    find: ({ values, urls }) =>
+      values.serviceDiscovery !== "static" || urls.length > 0 || (values.staticModels ?? []).length > 0
+        ? []
+        : [
+            {
+              on: "staticModels",
+              message:
+                "Static models must be provided when using static service discovery. Give one for each " +
+                "backend; or give the URLs as arguments, without --static-backends, to have the engines asked.",
+            },
+          ],
+  },
+  {
+    reads: ["logStatsInterval", "logStats"],
+    find: ({ values }) =>
+      oneOrNone(
+        values.logStats && values.logStatsInterval <= 0,
+        "Log stats interval must be greater than 0.",
+      ),
+  },
+  {
+    reads: ["featureGates"],
+    find: ({ values }) =>
+      values.featureGates.split(",").flatMap((item) => (item.trim() === "" ? [] : checkGate(item))),
+  },
+  {
+    reads: ["dynamicConfigJson"],
+    find: ({ values }) =>
+      values.dynamicConfigJson !== undefined && values.dynamicConfigYaml !== undefined
+        ? [{ on: "dynamicConfigJson", message: "not allowed with --dynamic-config-yaml", usage: true }]
+        : [],
+  },
+];
+
+/** Conflicts between options, each of which is right by itself. */
+export const findConflicts = (given: Given, failed: ReadonlySet<string>): readonly Conflict[] =>
+  checks
+    .filter(({ reads }) => !reads.some((property) => failed.has(property)))
+    .flatMap(({ reads: [on], find }) =>
+      find(given).map((found) => (typeof found === "string" ? { on, message: found } : found)),
+    );

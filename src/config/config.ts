@@ -1,0 +1,102 @@
+import { type RoutingConfig, policyOptions } from "../routing/index.ts";
+import type { ConfiguredBackend } from "./backends.ts";
+import { chosenLogic, findConflicts, isAvailable } from "./checks.ts";
+import { type RouterOptionValues, routerOptions } from "./options.ts";
+import type { Problem } from "./problem.ts";
+import { type Settings, defaultSettings, nameOf, readOptions } from "./sources.ts";
+import { resolveStaticDiscovery } from "./static-discovery.ts";
+
+/** Everything that a router is made from; valid as a whole. */
+export interface Config {
+  readonly server: {
+    readonly host: string;
+    /** 0 takes a free port. */
+    readonly port: number;
+    readonly maxRequestBodyBytes: number;
+    /** 1 to 255. */
+    readonly idleTimeoutSeconds: number;
+  };
+  readonly log: {
+    readonly level: RouterOptionValues["logLevel"];
+    readonly format: RouterOptionValues["logFormat"];
+  };
+  readonly discovery: { readonly kind: "static"; readonly backends: readonly ConfiguredBackend[] };
+  /** Model by alias. */
+  readonly aliases: ReadonlyMap<string, string>;
+  readonly routing: RoutingConfig;
+  /** Further engines that are tried when one fails before its answer has begun. */
+  readonly maxReroutes: number;
+  readonly requestStatsWindowSeconds: number;
+}
+
+/** A valid configuration, or everything that is wrong with it; warnings accompany both. */
+export type ParsedConfig = { readonly warnings: readonly string[] } & (
+  | { readonly config: Config }
+  | { readonly problems: readonly [Problem, ...Problem[]] }
+);
+
+interface Input {
+  /** Already merged, defaults included. */
+  readonly settings: Settings;
+  /** Engine URLs that were given as arguments. */
+  readonly urls: readonly string[];
+  /** What was found wrong before, such as unknown flags: reported together with the rest. */
+  readonly problems?: readonly Problem[];
+}
+
+// The reference's launchers pass these always, so they are no errors while the features do not exist.
+const ineffective = {
+  logStats: "statistics are not logged yet",
+  engineStatsInterval: "statistics of engines are not read yet",
+} as const;
+
+const defaults = defaultSettings(routerOptions);
+
+const findIneffective = (settings: Settings): readonly string[] =>
+  Object.entries(ineffective).flatMap(([property, sentence]) => {
+    const setting = settings.get(property);
+    return setting && setting.text !== defaults.get(property)?.text
+      ? [`${setting.name} has no effect: ${sentence}`]
+      : [];
+  });
+
+/** Parses a configuration as a whole; every problem is reported at once. */
+export const parseConfig = ({ settings, urls, problems: earlier = [] }: Input): ParsedConfig => {
+  const { values, failed, problems: unread } = readOptions(routerOptions, settings);
+  const given = { values, urls };
+  const conflicts = findConflicts(given, failed).map(({ on, message, usage }): Problem => ({
+    kind: usage ? "usage" : "configuration",
+    key: nameOf(settings, on),
+    message,
+  }));
+  const discovery = resolveStaticDiscovery({
+    lists: values,
+    urls,
+    nameOf: (property) => nameOf(settings, property),
+  });
+  const warnings = [...findIneffective(settings), ...discovery.warnings];
+
+  const [problem, ...problems] = [...earlier, ...unread, ...conflicts, ...discovery.problems];
+  if (problem) return { problems: [problem, ...problems], warnings };
+
+  const logic = chosenLogic(given);
+  if (logic === undefined || !isAvailable(logic))
+    throw new TypeError("a check of the routing logic is missing");
+  return {
+    warnings,
+    config: {
+      server: {
+        host: values.host,
+        port: values.port,
+        maxRequestBodyBytes: values.maxRequestBodyBytes,
+        idleTimeoutSeconds: values.idleTimeoutSeconds,
+      },
+      log: { level: values.logLevel, format: values.logFormat },
+      discovery: { kind: "static", backends: discovery.backends },
+      aliases: discovery.aliases,
+      routing: { logic, options: readOptions(policyOptions, settings).values },
+      maxReroutes: values.maxInstanceFailoverRerouteAttempts,
+      requestStatsWindowSeconds: values.requestStatsWindow,
+    },
+  };
+};

@@ -1,0 +1,18 @@
+import type { OptionTable, OptionValues } from "../core/option.ts";
+import { policyOptions } from "../routing/index.ts";
+import { discoveryOptions } from "./options/discovery.ts";
+import { featureOptions } from "./options/features.ts";
+import { routingOptions } from "./options/routing.ts";
+import { serverOptions } from "./options/server.ts";
+
+/** Every option of the router, in the order in which `--help` and docs/options.md list the groups. */
+export const routerOptions = {
+  ...serverOptions,
+  ...discoveryOptions,
+  ...routingOptions,
+  ...policyOptions,
+  ...featureOptions,
+} as const satisfies OptionTable;
+
+/** The value of every option. */
+export type RouterOptionValues = OptionValues<typeof routerOptions>;

@@ -1,0 +1,104 @@
+import type { OptionTable } from "../../core/option.ts";
+import { choice, commaList, integer, integerAbove, integerBetween, onOff, text } from "../schemas.ts";
+
+/** Where the engines are. */
+export const discoveryOptions = {
+  serviceDiscovery: {
+    group: "Engines",
+    argument: "<kind>",
+    schema: choice(["static", "k8s", "external-only"]),
+    help: "How engines are found; static when URLs are given as arguments.",
+  },
+  staticBackends: {
+    group: "Engines",
+    argument: "<urls>",
+    schema: commaList,
+    help: "Base URLs of the engines, comma-separated; an engine with several models is named once for each.",
+  },
+  staticModels: {
+    group: "Engines",
+    argument: "<models>",
+    schema: commaList,
+    help: "Model of each backend, comma-separated, in the order of --static-backends.",
+  },
+  staticAliases: {
+    group: "Engines",
+    argument: "<aliases>",
+    schema: commaList,
+    help: "Other names of models, as alias:model,alias:model; split at the first colon.",
+  },
+  staticModelLabels: {
+    group: "Engines",
+    argument: "<labels>",
+    schema: commaList,
+    help: "Label of each backend, comma-separated, in the order of --static-backends; an empty one is none.",
+  },
+  staticModelTypes: {
+    group: "Engines",
+    argument: "<types>",
+    schema: commaList,
+    help: "Type of each backend's model for health checks: chat, completion, embeddings, rerank, score, transcription, vision or messages.",
+  },
+  staticBackendHealthChecks: {
+    group: "Engines",
+    schema: onOff,
+    default: "false",
+    help: "Sends each backend a small real request now and then, and leaves out those that fail.",
+    unavailable: "Health checks are not available yet.",
+  },
+  staticBackendHealthCheckInterval: {
+    group: "Engines",
+    argument: "<seconds>",
+    schema: integerAbove(0, "The interval of health checks must be greater than 0."),
+    default: "60",
+    help: "Time between health checks (--static-backend-health-checks).",
+  },
+  staticBackendHealthCheckTimeoutSeconds: {
+    group: "Engines",
+    argument: "<seconds>",
+    schema: integerAbove(0, "The timeout of health checks must be greater than 0."),
+    default: "10",
+    help: "Time that a health check may take (--static-backend-health-checks).",
+  },
+  k8sServiceDiscoveryType: {
+    group: "Kubernetes",
+    argument: "<type>",
+    schema: choice(["pod-ip", "service-name"]),
+    help: "What stands for an engine: a pod, which is the rule, or a service (k8s discovery).",
+  },
+  k8sPort: {
+    group: "Kubernetes",
+    argument: "<port>",
+    schema: integerBetween(1, 65_535),
+    default: "8000",
+    help: "Port of the engines (k8s discovery).",
+  },
+  k8sNamespace: {
+    group: "Kubernetes",
+    argument: "<name>",
+    schema: text,
+    default: "default",
+    help: "Namespace of the engines (k8s discovery).",
+  },
+  k8sLabelSelector: {
+    group: "Kubernetes",
+    argument: "<selector>",
+    schema: text,
+    default: "",
+    help: "Label selector of the engines (k8s discovery).",
+  },
+  k8sWatcherTimeoutSeconds: {
+    group: "Kubernetes",
+    argument: "<seconds>",
+    schema: integer,
+    default: "0",
+    help: "Longest life of a watch; 0 leaves it to the API server (k8s discovery).",
+  },
+  backendHealthCheckTimeoutSeconds: {
+    group: "Kubernetes",
+    argument: "<seconds>",
+    schema: integerAbove(0, "The timeout of requests to engines must be greater than 0."),
+    default: "10",
+    help: "Time that the router's own questions to an engine may take (k8s discovery).",
+  },
+} as const satisfies OptionTable;

@@ -1,0 +1,89 @@
+import type { OptionTable } from "../../core/option.ts";
+import { policies } from "../../routing/index.ts";
+import { choice, commaList, integer, integerBetween } from "../schemas.ts";
+
+/** Logics of the reference whose policy does not exist yet; choosing one is refused, its options are not. */
+export const plannedLogics = [
+  "kvaware",
+  "prefixaware",
+  "disaggregated_prefill",
+  "disaggregated_prefill_orchestrated",
+] as const;
+
+const available = Object.keys(policies) as (keyof typeof policies)[];
+
+/** How an engine is chosen; rows that only one policy reads are in that policy's file. */
+export const routingOptions = {
+  routingLogic: {
+    group: "Routing",
+    argument: "<logic>",
+    schema: choice([...available, ...plannedLogics]),
+    help: "How an engine is chosen; roundrobin when engine URLs are given as arguments.",
+  },
+  maxInstanceFailoverRerouteAttempts: {
+    group: "Routing",
+    argument: "<count>",
+    schema: integerBetween(0, 1000),
+    default: "0",
+    help: "Further engines that are tried when one fails before its answer has begun.",
+  },
+  prefixMinMatchLength: {
+    group: "Routing",
+    argument: "<characters>",
+    schema: integer,
+    default: "0",
+    help: "Shortest common prefix that counts (prefixaware routing).",
+  },
+  kvAwareThreshold: {
+    group: "Routing",
+    argument: "<tokens>",
+    schema: integer,
+    default: "2000",
+    help: "Tokens without a cached prefix above which load decides (kvaware routing).",
+  },
+  prefillModelLabels: {
+    group: "Routing",
+    argument: "<labels>",
+    schema: commaList,
+    help: "Labels of the engines that prefill, comma-separated (disaggregated routing).",
+  },
+  decodeModelLabels: {
+    group: "Routing",
+    argument: "<labels>",
+    schema: commaList,
+    help: "Labels of the engines that decode, comma-separated (disaggregated routing).",
+  },
+  lmcacheControllerPort: {
+    group: "Routing",
+    argument: "<port>",
+    schema: integerBetween(0, 65_535),
+    default: "9000",
+    help: "Port for reports of LMCache workers (kvaware routing).",
+  },
+  lmcacheControllerReplyPort: {
+    group: "Routing",
+    argument: "<port>",
+    schema: integerBetween(0, 65_535),
+    help: "Port for questions of LMCache workers (kvaware routing).",
+  },
+  lmcacheControllerHeartbeatPort: {
+    group: "Routing",
+    argument: "<port>",
+    schema: integerBetween(0, 65_535),
+    help: "Port for heartbeats of LMCache workers (kvaware routing).",
+  },
+  lmcacheHealthCheckInterval: {
+    group: "Routing",
+    argument: "<seconds>",
+    schema: integer,
+    default: "5",
+    help: "Time between checks of LMCache workers (kvaware routing).",
+  },
+  lmcacheWorkerTimeout: {
+    group: "Routing",
+    argument: "<seconds>",
+    schema: integer,
+    default: "30",
+    help: "Silence after which an LMCache worker is given up (kvaware routing).",
+  },
+} as const satisfies OptionTable;

@@ -1,0 +1,56 @@
+import type { OptionTable } from "../../core/option.ts";
+import { logFormats, logLevels } from "../../core/log.ts";
+import { choice, integerBetween, text } from "../schemas.ts";
+
+/** How the router listens, limits and logs. */
+export const serverOptions = {
+  host: {
+    group: "Server",
+    argument: "<address>",
+    schema: text,
+    default: "0.0.0.0",
+    help: "Address to listen on.",
+  },
+  port: {
+    group: "Server",
+    argument: "<port>",
+    schema: integerBetween(0, 65_535),
+    default: "8001",
+    help: "Port to listen on; 0 takes a free one, which the log names.",
+  },
+  rootPath: {
+    group: "Server",
+    argument: "<path>",
+    schema: text,
+    default: "",
+    help: "Prefix that a proxy in front strips; accepted for compatibility, routes stay at /v1/...",
+  },
+  maxRequestBodyBytes: {
+    group: "Server",
+    argument: "<bytes>",
+    schema: integerBetween(1, Number.MAX_SAFE_INTEGER),
+    default: "134217728",
+    help: "Largest request body; a larger one is answered 413.",
+  },
+  idleTimeoutSeconds: {
+    group: "Server",
+    argument: "<seconds>",
+    schema: integerBetween(1, 255),
+    default: "30",
+    help: "Closes a client connection that neither sends nor awaits anything; keep it above that of a load balancer in front.",
+  },
+  logLevel: {
+    group: "Logging",
+    argument: "<level>",
+    schema: choice(logLevels),
+    default: "info",
+    help: "Least severe level that is logged.",
+  },
+  logFormat: {
+    group: "Logging",
+    argument: "<format>",
+    schema: choice(logFormats),
+    default: "text",
+    help: "Form of the log lines.",
+  },
+} as const satisfies OptionTable;
