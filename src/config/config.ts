@@ -27,6 +27,8 @@ export interface Config {
   /** Further engines that are tried when one fails before its answer has begun. */
   readonly maxReroutes: number;
   readonly requestStatsWindowSeconds: number;
+  /** Sent to engines with the router's own questions (`VLLM_API_KEY`); never printed. */
+  readonly engineApiKey?: string | undefined;
 }
 
 /** A valid configuration, or everything that is wrong with it; warnings accompany both. */
@@ -42,6 +44,8 @@ interface Input {
   readonly urls: readonly string[];
   /** What was found wrong before, such as unknown flags: reported together with the rest. */
   readonly problems?: readonly Problem[];
+  /** The value of `VLLM_API_KEY`, which vLLM's own tools name. */
+  readonly engineApiKey?: string | undefined;
 }
 
 // The reference's launchers pass these always, so they are no errors while the features do not exist.
@@ -61,7 +65,12 @@ const findIneffective = (settings: Settings): readonly string[] =>
   });
 
 /** Parses a configuration as a whole; every problem is reported at once. */
-export const parseConfig = ({ settings, urls, problems: earlier = [] }: Input): ParsedConfig => {
+export const parseConfig = ({
+  settings,
+  urls,
+  problems: earlier = [],
+  engineApiKey,
+}: Input): ParsedConfig => {
   const { values, failed, problems: unread } = readOptions(routerOptions, settings);
   const given = { values, urls };
   const conflicts = findConflicts(given, failed).map(({ on, message, usage }): Problem => ({
@@ -97,6 +106,7 @@ export const parseConfig = ({ settings, urls, problems: earlier = [] }: Input): 
       routing: { logic, options: readOptions(policyOptions, settings).values },
       maxReroutes: values.maxInstanceFailoverRerouteAttempts,
       requestStatsWindowSeconds: values.requestStatsWindow,
+      ...(engineApiKey === undefined || engineApiKey === "" ? {} : { engineApiKey }),
     },
   };
 };

@@ -2,8 +2,8 @@ import type { EngineFetch, EngineRequest } from "../core/engine-fetch.ts";
 import { RouterError } from "../core/errors.ts";
 import { isEventStream } from "./headers.ts";
 
-/** What a reader of an engine's body is to the relay. */
-export type BodyReader = ReadableStreamDefaultReader<Uint8Array>;
+/** A body that is being read. */
+export type BodyReader = Pick<ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>, "read" | "cancel">;
 
 /** An engine's answer of which nothing has gone downstream yet. */
 export interface Answer {
@@ -66,9 +66,9 @@ const readFirst = async (response: Response): Promise<Pick<Answer, "first" | "re
   if (body === null) return { first: undefined };
   const length = headers.get("content-length");
   if (length !== null && Number(length) <= WHOLE_BODY_LIMIT && !isEventStream(headers)) {
-    return { first: await response.bytes() };
+    return { first: new Uint8Array(await response.arrayBuffer()) };
   }
-  const rest = body.getReader();
+  const rest: BodyReader = body.getReader();
   const { done, value } = await rest.read();
   return done ? { first: undefined } : { first: value, rest };
 };

@@ -1,0 +1,89 @@
+import { type Context, Hono } from "hono";
+import { RouterError } from "../core/errors.ts";
+import type { Fleet } from "../fleet/fleet.ts";
+import { readCall } from "../proxy/call.ts";
+import type { Client, Forward } from "../proxy/forward.ts";
+import type { ControlCall } from "./engine-control.ts";
+import { listModels } from "./models.ts";
+import { forwardedRoutes, passedThrough, passesThrough, type ForwardedRoute } from "./routes.ts";
+
+/** What the gate knows of a request when it hands it to a route. */
+export interface Admitted {
+  readonly requestId: string;
+  readonly client: Client;
+}
+
+interface AppDeps {
+  readonly fleet: Fleet;
+  readonly aliases: ReadonlyMap<string, string>;
+  readonly forward: Forward;
+  readonly control: (call: ControlCall) => Promise<Response>;
+  readonly version: string;
+  /** Epoch seconds for the cards of models that no engine describes. */
+  readonly createdAt: number;
+}
+
+type Env = { Bindings: Admitted };
+
+/** The table of routes. */
+export const createApp = ({ fleet, aliases, forward, control, version, createdAt }: AppDeps): Hono<Env> => {
+  const app = new Hono<Env>();
+
+  const forwarded = (context: Context<Env>, { path, isReplaySafe }: ForwardedRoute) =>
+    forwardTo(context, path, isReplaySafe);
+  const forwardTo = async (
+    { req: { raw: request }, env: { requestId: id, client } }: Context<Env>,
+    path: string,
+    isReplaySafe: ForwardedRoute["isReplaySafe"],
+  ) => forward(await readCall({ id, request, path, isReplaySafe }), client);
+
+  for (const route of forwardedRoutes)
+    app.on(route.method, route.path, async (context) => forwarded(context, route));
+
+  for (const action of ["sleep", "wake_up", "is_sleeping"] as const) {
+    app.on(
+      action === "is_sleeping" ? "GET" : "POST",
+      `/${action}`,
+      async ({ req, env: { requestId: id, client } }) =>
+        control({ id, action, request: req.raw, arrivedAt: client.arrivedAt }),
+    );
+  }
+
+  app.get("/v1/models", (context) => context.json(listModels(fleet, aliases, createdAt)));
+  app.get("/engines", (context) =>
+    context.json(
+      fleet.endpoints.map(({ id, models, addedAt }) => ({
+        engine_id: id,
+        serving_models: models,
+        created: addedAt,
+      })),
+    ),
+  );
+  app.get("/version", (context) => context.json({ version }));
+  app.get("/health", (context) => context.json({ status: "healthy" }));
+
+  const methodsOf = (path: string): readonly string[] => [
+    ...new Set(app.routes.filter((route) => route.path === path).map(({ method }) => method)),
+  ];
+
+  app.notFound(async (context) => {
+    const { path, method } = context.req;
+    const allowed = methodsOf(path);
+    if (allowed.length > 0) {
+      return context.json({ detail: "Method Not Allowed" }, 405, { allow: allowed.join(", ") });
+    }
+    if ((method === "GET" || method === "POST") && passesThrough(path)) {
+      return forwarded(context, passedThrough(method, path));
+    }
+    if (path.endsWith("/") && methodsOf(path.slice(0, -1)).length > 0) {
+      return context.redirect(path.slice(0, -1) + new URL(context.req.url).search, 307);
+    }
+    throw new RouterError("not_found", "Not Found");
+  });
+
+  // Errors are turned into answers in one place, outside.
+  app.onError((error) => {
+    throw error;
+  });
+  return app;
+};

@@ -1,0 +1,83 @@
+import * as v from "valibot";
+import type { Clock } from "../core/clock.ts";
+import type { EngineFetch } from "../core/engine-fetch.ts";
+import type { Endpoint } from "../core/endpoint.ts";
+import { RouterError } from "../core/errors.ts";
+import type { Log } from "../core/log.ts";
+import type { Fleet } from "../fleet/fleet.ts";
+import { headersForClient } from "../proxy/headers.ts";
+import { controlLine } from "../proxy/routing-log.ts";
+import { upstreamError } from "../proxy/upstream.ts";
+
+interface ControlDeps {
+  readonly fleet: Fleet;
+  readonly fetch: EngineFetch;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Sent instead of the client's own Authorization, which stays here. */
+  readonly engineApiKey?: string | undefined;
+}
+
+/** One control call that a client makes of a named engine. */
+export interface ControlCall {
+  readonly id: string;
+  readonly action: "sleep" | "wake_up" | "is_sleeping";
+  readonly request: Request;
+  readonly arrivedAt: number;
+}
+
+const sleepState = v.object({ is_sleeping: v.boolean() });
+
+/** `POST /sleep`, `POST /wake_up` and `GET /is_sleeping` of one engine, named by `?id=`. */
+export const createEngineControl = ({ fleet, fetch, clock, log, engineApiKey }: ControlDeps) => {
+  const engineOf = (query: URLSearchParams): Endpoint => {
+    const id = query.get("id");
+    if (!id) throw new RouterError("invalid_request", "Invalid request: missing target Engine Id.");
+    const endpoint = fleet.find(id);
+    if (!endpoint) throw new RouterError("invalid_request", `Engine with Id ${id} not found.`);
+    return endpoint;
+  };
+
+  const ask = async (url: string, { id, request }: ControlCall): Promise<Response> => {
+    const headers = new Headers({ "x-request-id": id, "user-agent": "vllm-router" });
+    const contentType = request.headers.get("content-type");
+    if (contentType !== null) headers.set("content-type", contentType);
+    if (engineApiKey !== undefined) headers.set("authorization", `Bearer ${engineApiKey}`);
+    const { method, signal } = request;
+    const bytes = new Uint8Array(await request.arrayBuffer());
+    const body = bytes.length > 0 ? bytes : undefined;
+    try {
+      return await fetch(url, { method, headers, body, signal, fresh: true });
+    } catch (error) {
+      throw upstreamError(error, signal);
+    }
+  };
+
+  return async (call: ControlCall): Promise<Response> => {
+    const { id: requestId, action, request, arrivedAt } = call;
+    const query = new URL(request.url).searchParams;
+    const endpoint = engineOf(query);
+    query.delete("id");
+    const search = query.size > 0 ? `?${query.toString()}` : "";
+    const now = { epochMs: clock.now(), elapsedMs: clock.monotonic() - arrivedAt };
+    log.info(controlLine({ requestId, url: endpoint.url, ...now }));
+
+    const answer = await ask(`${endpoint.url}/${action}${search}`, call);
+    const body = await answer.bytes();
+    const headers = headersForClient(answer.headers, requestId);
+    if (!answer.ok) return new Response(body, { status: answer.status, headers });
+    if (action === "is_sleeping") {
+      const { success, output } = v.safeParse(
+        v.pipe(v.string(), v.parseJson(), sleepState),
+        Buffer.from(body).toString(),
+      );
+      if (success) fleet.setSleeping(endpoint.id, output.is_sleeping);
+      return new Response(body, { status: answer.status, headers });
+    }
+    fleet.setSleeping(endpoint.id, action === "sleep");
+    return Response.json(
+      { status: "success" },
+      { status: answer.status, headers: { "x-request-id": requestId } },
+    );
+  };
+};

@@ -1,0 +1,36 @@
+import { errorTable, openAiError, RouterError } from "../core/errors.ts";
+import type { Log } from "../core/log.ts";
+
+/** Codes whose body keeps the reference's `{"error": "<message>"}`, which its clients read. */
+const PLAIN: ReadonlySet<string> = new Set(["invalid_request", "model_not_found", "no_endpoint"]);
+
+/** Codes whose body keeps the reference's `{"detail": "<message>"}`. */
+const DETAIL: ReadonlySet<string> = new Set(["not_found", "method_not_allowed"]);
+
+const bodyOf = (error: RouterError): unknown => {
+  if (PLAIN.has(error.code)) return { error: error.message };
+  if (DETAIL.has(error.code)) return { detail: error.message };
+  return openAiError(error);
+};
+
+/** The answer to an error: JSON in the reference's form where its clients depend on it, else OpenAI's. */
+export const errorResponse = (error: RouterError, requestId: string): Response =>
+  Response.json(bodyOf(error), {
+    status: errorTable[error.code].status,
+    headers: { "x-request-id": requestId },
+  });
+
+/** Whatever was thrown, as a RouterError; a defect is logged here with its stack and shown to nobody. */
+export const asRouterError = (error: unknown, requestId: string, log: Log): RouterError => {
+  if (error instanceof RouterError) return error;
+  log.error(
+    `Request ${requestId} met a defect of the router: ${error instanceof Error ? error.stack : String(error)}`,
+  );
+  return new RouterError(
+    "internal",
+    "The router failed on this request; its log tells more under the request id.",
+    {
+      cause: error,
+    },
+  );
+};

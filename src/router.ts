@@ -1,0 +1,77 @@
+import type { Clock } from "./core/clock.ts";
+import type { EngineFetch } from "./core/engine-fetch.ts";
+import { RouterError } from "./core/errors.ts";
+import type { Log } from "./core/log.ts";
+import type { Config } from "./config/config.ts";
+import { createStaticDiscovery } from "./discovery/static.ts";
+import { createFleet } from "./fleet/fleet.ts";
+import { createApp } from "./http/app.ts";
+import { createClient, type IdleLimiter } from "./http/client.ts";
+import { createEngineControl } from "./http/engine-control.ts";
+import { asRouterError, errorResponse } from "./http/error-response.ts";
+import { admit } from "./http/gate.ts";
+import { createForward } from "./proxy/forward.ts";
+import { requestIdOf } from "./proxy/request-id.ts";
+import { createPolicy } from "./routing/index.ts";
+import { createRequestLedger } from "./stats/request-ledger.ts";
+import { version } from "./version.ts";
+
+/** Everything impure that a router is lent; it outlives the router. */
+export interface Platform {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly fetch: EngineFetch;
+}
+
+/** A running router, to be mounted on a server. Disposing it ends its loops, not its requests. */
+export interface Router extends AsyncDisposable {
+  /** Answers any request; never rejects. */
+  readonly fetch: (request: Request, server: IdleLimiter) => Promise<Response>;
+}
+
+/** Builds a router from a valid configuration: the only place that sees all parts. */
+export const createRouter = (config: Config, { clock, log, fetch }: Platform): Router => {
+  const parts = new AsyncDisposableStack();
+  const { aliases, engineApiKey } = config;
+  const { maxRequestBodyBytes, idleTimeoutSeconds } = config.server;
+
+  const discovery = parts.use(
+    createStaticDiscovery(config.discovery.backends, { clock, log, fetch, apiKey: engineApiKey }),
+  );
+  const requests = createRequestLedger({ windowMs: config.requestStatsWindowSeconds * 1000 }, { clock });
+  const fleet = createFleet(discovery, requests);
+  const forward = createForward({
+    fleet,
+    policy: createPolicy(config.routing),
+    requests,
+    aliases,
+    maxAttempts: config.maxReroutes + 1,
+    fetch,
+    clock,
+    log,
+  });
+  const control = createEngineControl({ fleet, fetch, clock, log, engineApiKey });
+  const createdAt = Math.floor(clock.now() / 1000);
+  const app = createApp({ fleet, aliases, forward, control, version, createdAt });
+
+  return {
+    fetch: async (request, server) => {
+      const arrivedAt = clock.monotonic();
+      const requestId = requestIdOf(request.headers);
+      try {
+        admit(request, { maxRequestBodyBytes });
+        const client = createClient(request, server, { arrivedAt, idleTimeoutSeconds });
+        const response = await app.fetch(request, { requestId, client });
+        if (!response.headers.has("x-request-id")) response.headers.set("x-request-id", requestId);
+        return response;
+      } catch (error) {
+        const failure = request.signal.aborted
+          ? new RouterError("client_closed", "The client closed the connection.", { cause: error })
+          : asRouterError(error, requestId, log);
+        log.debug(`Request ${requestId} ended with ${failure.code}: ${failure.message}`);
+        return errorResponse(failure, requestId);
+      }
+    },
+    [Symbol.asyncDispose]: async () => parts.disposeAsync(),
+  };
+};

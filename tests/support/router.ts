@@ -1,0 +1,65 @@
+import { createLog, type WriteLine } from "../../src/core/log.ts";
+import type { Config } from "../../src/config/config.ts";
+import { engineFetch, systemClock } from "../../src/platform.ts";
+import { createRouter, type Router } from "../../src/router.ts";
+
+/** A router on a real socket in this process. */
+export interface TestRouter extends AsyncDisposable {
+  readonly url: string;
+  readonly port: number;
+  /** Everything it logged, in order. */
+  readonly lines: readonly string[];
+  readonly router: Router;
+}
+
+interface TestRouterOptions {
+  readonly backends: Config["discovery"]["backends"];
+  readonly aliases?: Readonly<Record<string, string>>;
+  readonly routing?: Config["routing"];
+  readonly maxReroutes?: number;
+  readonly maxRequestBodyBytes?: number;
+  readonly idleTimeoutSeconds?: number;
+  readonly engineApiKey?: string;
+}
+
+/** Starts a router on a free port; disposing it closes every connection. */
+export const startRouter = (options: TestRouterOptions): TestRouter => {
+  const lines: string[] = [];
+  const write: WriteLine = (_stream, line) => lines.push(line);
+  const log = createLog({ level: "debug", format: "text" }, { clock: systemClock, write });
+  const config: Config = {
+    server: {
+      host: "127.0.0.1",
+      port: 0,
+      maxRequestBodyBytes: options.maxRequestBodyBytes ?? 8 * 1024 * 1024,
+      idleTimeoutSeconds: options.idleTimeoutSeconds ?? 30,
+    },
+    log: { level: "debug", format: "text" },
+    discovery: { kind: "static", backends: options.backends },
+    aliases: new Map(Object.entries(options.aliases ?? {})),
+    routing: options.routing ?? { logic: "roundrobin", options: { sessionKey: undefined } },
+    maxReroutes: options.maxReroutes ?? 0,
+    requestStatsWindowSeconds: 60,
+    engineApiKey: options.engineApiKey,
+  };
+  const router = createRouter(config, { clock: systemClock, log, fetch: engineFetch });
+  const server = Bun.serve({
+    hostname: config.server.host,
+    port: 0,
+    idleTimeout: config.server.idleTimeoutSeconds,
+    maxRequestBodySize: config.server.maxRequestBodyBytes,
+    development: false,
+    fetch: router.fetch,
+  });
+  const port = server.port ?? 0;
+  return {
+    url: `http://127.0.0.1:${port}`,
+    port,
+    lines,
+    router,
+    [Symbol.asyncDispose]: async () => {
+      await server.stop(true);
+      await router[Symbol.asyncDispose]();
+    },
+  };
+};
