@@ -10,7 +10,7 @@ export interface ConfiguredBackend extends StaticBackend {
 /** A base URL, or the sentence that refuses it. */
 export type BackendUrl = { readonly url: string; readonly identity: string } | { readonly refusal: string };
 
-const withoutCredentials = (text: string): string => text.replace(/\/\/[^/?#]*@/, "//****@");
+const withoutCredentials = (text: string): string => text.replace(/^([a-z]+:\/\/)?.*@/i, "$1****@");
 
 /**
  * Reads the base URL of an engine: `http` or `https`, any host name, IPv4 or bracketed IPv6 address, a port
@@ -20,7 +20,9 @@ export const parseBackendUrl = (text: string): BackendUrl => {
   const shown = quote(withoutCredentials(text));
   if (text === "") return { refusal: "an item of the list is empty; give a URL such as http://host:8000" };
   if (!/^https?:\/\/[^/]/i.test(text)) {
-    const remedy = /^[\w.[\]-]+(:\d+)?(\/|$)/.test(text) ? `http://${text}` : "http://host:8000";
+    const remedy = /^(\[[\da-f:.]+\]|[\w.-]+)(:\d+)?(\/|$)/i.test(text)
+      ? `http://${text}`
+      : "http://host:8000";
     return { refusal: `${shown} is not an http or https URL; write it like ${remedy}` };
   }
   const parsed = /[\s\\]/.test(text) ? null : URL.parse(text);

@@ -14,8 +14,6 @@ export interface Given {
 export interface Conflict {
   readonly on: Property;
   readonly message: string;
-  /** The command line itself is wrong, rather than what it asks for. */
-  readonly usage?: true;
 }
 
 interface Check {
@@ -124,13 +122,6 @@ const checks: readonly Check[] = [
     reads: ["featureGates"],
     find: ({ values }) =>
       values.featureGates.split(",").flatMap((item) => (item.trim() === "" ? [] : checkGate(item))),
-  },
-  {
-    reads: ["dynamicConfigJson"],
-    find: ({ values }) =>
-      values.dynamicConfigJson !== undefined && values.dynamicConfigYaml !== undefined
-        ? [{ on: "dynamicConfigJson", message: "not allowed with --dynamic-config-yaml", usage: true }]
-        : [],
   },
 ];
 

@@ -73,8 +73,8 @@ export const parseConfig = ({
 }: Input): ParsedConfig => {
   const { values, failed, problems: unread } = readOptions(routerOptions, settings);
   const given = { values, urls };
-  const conflicts = findConflicts(given, failed).map(({ on, message, usage }): Problem => ({
-    kind: usage ? "usage" : "configuration",
+  const conflicts = findConflicts(given, failed).map(({ on, message }): Problem => ({
+    kind: "configuration",
     key: nameOf(settings, on),
     message,
   }));

@@ -1,0 +1,188 @@
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { routerOptions } from "../../src/config/options.ts";
+import { exitCodeOf } from "../../src/config/problem.ts";
+import { flagName } from "../../src/core/option.ts";
+import { configOf, parse, problemsOf, staticArgv } from "./given.ts";
+
+const exitCode = (...argv: string[]): number => {
+  const parsed = parse(argv);
+  return "problems" in parsed ? exitCodeOf(parsed.problems) : 0;
+};
+
+test("without anything both missing flags are named, in the words of the reference", () => {
+  expect(problemsOf([])).toEqual([
+    "--routing-logic must be provided.",
+    "--service-discovery must be provided, or use --external-providers-config with " +
+      "--service-discovery=external-only for an external-providers-only deployment.",
+  ]);
+  expect(exitCode()).toBe(1);
+});
+
+describe.each([
+  ["--static-backends", "Static backends must be provided when using static service discovery."],
+  ["--static-models", "Static models must be provided when using static service discovery."],
+])("static discovery without %s", (flag, sentence) => {
+  const argv = staticArgv().filter((argument) => !argument.startsWith(flag));
+
+  test("is refused in the words of the reference", () => {
+    expect(problemsOf(argv)).toHaveLength(1);
+    expect(problemsOf(argv)[0]).toStartWith(`${flag}: ${sentence}`);
+  });
+
+  test("is the same as with a blank one", () => {
+    expect(problemsOf([...argv, `${flag}= `])).toEqual(problemsOf(argv));
+  });
+});
+
+describe("the launchers of the reference", () => {
+  const launcher =
+    "--port 30080 --service-discovery static " +
+    "--static-backends http://localhost:8001,http://localhost:8002 " +
+    "--static-models facebook/opt-125m,facebook/opt-125m --static-model-types chat,chat " +
+    "--log-stats --log-stats-interval 10 --engine-stats-interval 10 --request-stats-window 10 " +
+    "--prefill-model-labels prefill --decode-model-labels decode --static-model-labels prefill,decode " +
+    "--session-key x-user-id";
+  const launched = launcher.split(" ");
+
+  test.each(["roundrobin", "session"])("are understood with %s", (logic) => {
+    const config = configOf([...launched, "--routing-logic", logic]);
+    expect(config).toMatchObject({
+      server: { port: 30080 },
+      routing: { logic, options: { sessionKey: "x-user-id" } },
+      requestStatsWindowSeconds: 10,
+      discovery: {
+        backends: [
+          { url: "http://localhost:8001", models: ["facebook/opt-125m"], label: "prefill" },
+          { url: "http://localhost:8002", models: ["facebook/opt-125m"], label: "decode" },
+        ],
+      },
+    });
+  });
+
+  test("hear about flags that do nothing yet", () => {
+    expect(parse([...launched, "--routing-logic=roundrobin"]).warnings).toEqual([
+      "--log-stats has no effect: statistics are not logged yet",
+      "--engine-stats-interval has no effect: statistics of engines are not read yet",
+    ]);
+    expect(parse([...staticArgv(), "--log-stats=false", "--engine-stats-interval=30"]).warnings).toEqual([]);
+  });
+
+  test.each(["kvaware", "prefixaware", "disaggregated_prefill", "disaggregated_prefill_orchestrated"])(
+    "are told that %s is not available yet, and nothing else",
+    (logic) => {
+      expect(problemsOf([...launched, "--routing-logic", logic])).toEqual([
+        `--routing-logic: ${logic} is not available yet; available are roundrobin, session`,
+      ]);
+      expect(exitCode(...launched, "--routing-logic", logic)).toBe(1);
+    },
+  );
+});
+
+describe("a flag whose feature does not exist", () => {
+  const unavailable = Object.entries(routerOptions).filter(([, row]) => "unavailable" in row);
+
+  test.each(unavailable)("--%s is refused, however it is given", (property, row) => {
+    const flag = `--${flagName(property)}`;
+    const argv = [...staticArgv(), "argument" in row ? `${flag}=x` : flag];
+    const sentence = "unavailable" in row ? row.unavailable : "";
+    expect(problemsOf(argv)).toEqual([`${flag}: ${sentence}`]);
+    expect(exitCode(...argv)).toBe(1);
+    const variable = `VLLM_ROUTER_${flagName(property).replaceAll("-", "_").toUpperCase()}`;
+    expect(problemsOf(staticArgv(), { [variable]: "true" })).toEqual([`${variable}: ${sentence}`]);
+  });
+
+  test.each(unavailable)("--%s may be given as what it is by default", (property, row) => {
+    const flag = `--${flagName(property)}`;
+    expect(problemsOf([...staticArgv(), "argument" in row ? `${flag}=` : `${flag}=no`])).toEqual([]);
+  });
+
+  test("is not refused for options that only accompany it", () => {
+    const argv = ["--k8s-port=8000", "--k8s-namespace=x", "--otel-secure", "--semantic-cache-dir=y"];
+    expect(problemsOf([...staticArgv(), ...argv])).toEqual([]);
+  });
+
+  test.each(["k8s", "external-only"])("--service-discovery %s is refused", (kind) => {
+    expect(problemsOf(["--routing-logic=roundrobin", "--service-discovery", kind])).toEqual([
+      `--service-discovery: ${kind} is not available yet; available is static`,
+    ]);
+  });
+});
+
+describe("cross-checks", () => {
+  test("session routing needs its key, which may be empty", () => {
+    const argv = [...staticArgv(), "--routing-logic=session"];
+    expect(problemsOf(argv)).toEqual([
+      "--routing-logic: Session key must be provided when using session routing logic.",
+    ]);
+    expect(problemsOf([...argv, "--session-key="])).toEqual([]);
+  });
+
+  test("the interval of logged statistics counts only with them", () => {
+    const argv = [...staticArgv(), "--log-stats-interval=0"];
+    expect(problemsOf(argv)).toEqual([]);
+    expect(problemsOf([...argv, "--log-stats"])).toEqual([
+      "--log-stats-interval: Log stats interval must be greater than 0.",
+    ]);
+  });
+
+  test.each([
+    ["SemanticCache=false,PIIDetection=0,Other=no,", []],
+    ["", []],
+    ["SemanticCache=TRUE", ["--feature-gates: SemanticCache is not available yet."]],
+    ["PIIDetection=true", ["--feature-gates: PIIDetection is not available yet."]],
+    [
+      "Typo=true,junk",
+      [
+        '--feature-gates: "Typo" is not the name of a gate; known are SemanticCache and PIIDetection',
+        '--feature-gates: "junk" is not a gate; write it like SemanticCache=true',
+      ],
+    ],
+  ])("--feature-gates %p", (gates, problems) => {
+    expect(problemsOf([...staticArgv(), `--feature-gates=${gates}`])).toEqual(problems);
+  });
+
+  test("a check is left out where a value it reads is wrong already", () => {
+    expect(problemsOf(["--routing-logic=rr", "--service-discovery=dns"])).toEqual([
+      '--service-discovery: "dns" is not one of static, k8s, external-only',
+      expect.stringMatching(/^--routing-logic: "rr" is not one of roundrobin, session, /),
+    ]);
+  });
+});
+
+test("every problem is reported at once, usage before configuration deciding the exit code", () => {
+  const argv = (
+    "--prot=80 --port=x --idle-timeout-seconds=0 --enable-batch-api --routing-logic=session " +
+    "--service-discovery=static --static-backends=http://a,htp://b --static-models=m,n,o --static-aliases=x:y"
+  ).split(" ");
+  expect(problemsOf(argv)).toEqual([
+    "--prot: no such flag; did you mean --port?",
+    '--port: "x" is not an integer',
+    "--idle-timeout-seconds: 0 is out of range; give 1 to 255",
+    "--enable-batch-api: The batch API is not available yet.",
+    "--routing-logic: Session key must be provided when using session routing logic.",
+    "--static-models: 3 models for 2 backends; give one model for each backend, in the same order",
+    '--static-backends: "htp://b" is not an http or https URL; write it like http://host:8000',
+    '--static-aliases: "x" stands for "y", which no backend serves; served are m, n, o',
+  ]);
+  expect(exitCode(...argv)).toBe(2);
+});
+
+test("a secret appears in no problem", () => {
+  const argv = ["--sentry-dsn=https://canary@sentry", "--static-backends=http://u:canary@a", "x:canary@b"];
+  expect(problemsOf(argv).join("\n")).not.toContain("canary");
+});
+
+test("arbitrary values give a configuration or problems, never a throw", () => {
+  const flag = fc.constantFrom(...Object.keys(routerOptions)).map(flagName);
+  const argument = fc.tuple(
+    flag,
+    fc.oneof(fc.string(), fc.constantFrom("1", "http://a", "a:b", "true", ",")),
+  );
+  fc.assert(
+    fc.property(fc.array(argument), fc.array(fc.string()), (flags, urls) => {
+      const parsed = parse([...flags.map(([name, text]) => `--${name}=${text}`), ...urls]);
+      expect("config" in parsed || parsed.problems.length > 0).toBe(true);
+    }),
+  );
+});
