@@ -52,14 +52,14 @@ export const createRouter = (config: Config, { clock, log, fetch }: Platform): R
   });
   const control = createEngineControl({ fleet, fetch, clock, log, engineApiKey });
   const createdAt = Math.floor(clock.now() / 1000);
-  const app = createApp({ fleet, aliases, forward, control, version, createdAt });
+  const app = createApp({ fleet, aliases, forward, control, version, maxRequestBodyBytes, createdAt });
 
   return {
     fetch: async (request, server) => {
       const arrivedAt = clock.monotonic();
       const requestId = requestIdOf(request.headers);
       try {
-        admit(request, { maxRequestBodyBytes });
+        admit(request);
         const client = createClient(request, server, { arrivedAt, idleTimeoutSeconds });
         const response = await app.fetch(request, { requestId, client });
         if (!response.headers.has("x-request-id")) response.headers.set("x-request-id", requestId);

@@ -19,6 +19,7 @@ interface AppDeps {
   readonly forward: Forward;
   readonly control: (call: ControlCall) => Promise<Response>;
   readonly version: string;
+  readonly maxRequestBodyBytes: number;
   /** Epoch seconds for the cards of models that no engine describes. */
   readonly createdAt: number;
 }
@@ -26,16 +27,14 @@ interface AppDeps {
 type Env = { Bindings: Admitted };
 
 /** The table of routes. */
-export const createApp = ({ fleet, aliases, forward, control, version, createdAt }: AppDeps): Hono<Env> => {
+export const createApp = (deps: AppDeps): Hono<Env> => {
+  const { fleet, aliases, forward, control, version, maxRequestBodyBytes: maxBodyBytes, createdAt } = deps;
   const app = new Hono<Env>();
 
-  const forwarded = (context: Context<Env>, { path, isReplaySafe }: ForwardedRoute) =>
-    forwardTo(context, path, isReplaySafe);
-  const forwardTo = async (
-    { req: { raw: request }, env: { requestId: id, client } }: Context<Env>,
-    path: string,
-    isReplaySafe: ForwardedRoute["isReplaySafe"],
-  ) => forward(await readCall({ id, request, path, isReplaySafe }), client);
+  const forwarded = async ({ req, env }: Context<Env>, { path, isReplaySafe }: ForwardedRoute) => {
+    const call = await readCall({ id: env.requestId, request: req.raw, path, isReplaySafe, maxBodyBytes });
+    return forward(call, env.client);
+  };
 
   for (const route of forwardedRoutes)
     app.on(route.method, route.path, async (context) => forwarded(context, route));

@@ -5,6 +5,7 @@ import type { Endpoint } from "../core/endpoint.ts";
 import { RouterError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import type { Fleet } from "../fleet/fleet.ts";
+import { readBody } from "../proxy/body.ts";
 import { headersForClient } from "../proxy/headers.ts";
 import { controlLine } from "../proxy/routing-log.ts";
 import { upstreamError } from "../proxy/upstream.ts";
@@ -26,6 +27,9 @@ export interface ControlCall {
   readonly arrivedAt: number;
 }
 
+/** Control calls carry a few parameters at most. */
+const MAX_BODY_BYTES = 64 * 1024;
+
 const sleepState = v.object({ is_sleeping: v.boolean() });
 
 /** `POST /sleep`, `POST /wake_up` and `GET /is_sleeping` of one engine, named by `?id=`. */
@@ -44,7 +48,7 @@ export const createEngineControl = ({ fleet, fetch, clock, log, engineApiKey }: 
     if (contentType !== null) headers.set("content-type", contentType);
     if (engineApiKey !== undefined) headers.set("authorization", `Bearer ${engineApiKey}`);
     const { method, signal } = request;
-    const bytes = new Uint8Array(await request.arrayBuffer());
+    const bytes = await readBody(request, MAX_BODY_BYTES);
     const body = bytes.length > 0 ? bytes : undefined;
     try {
       return await fetch(url, { method, headers, body, signal, fresh: true });

@@ -17,7 +17,11 @@ const bodyOf = (error: RouterError): unknown => {
 export const errorResponse = (error: RouterError, requestId: string): Response =>
   Response.json(bodyOf(error), {
     status: errorTable[error.code].status,
-    headers: { "x-request-id": requestId },
+    headers: {
+      "x-request-id": requestId,
+      // The rest of the body is on its way: the connection cannot carry another request.
+      ...(error.code === "body_too_large" ? { connection: "close" } : {}),
+    },
   });
 
 /** Whatever was thrown, as a RouterError; a defect is logged here with its stack and shown to nobody. */

@@ -8,16 +8,11 @@ const SINGLE = ["authorization", "content-type"] as const;
 /** Methods that any route knows. */
 const METHODS: ReadonlySet<string> = new Set(["GET", "POST", "HEAD", "OPTIONS"]);
 
-interface Limits {
-  readonly maxRequestBodyBytes: number;
-}
-
 /**
  * What must hold before a request is routed at all; throws otherwise. An invalid Host would make the runtime's
  * URL relative and let the path be read at the wrong slash, so it is refused here (RFC 9112 section 3.2).
  */
-export const admit = (request: Request, { maxRequestBodyBytes }: Limits): void => {
-  const { headers, method, url } = request;
+export const admit = ({ headers, method, url }: Request): void => {
   const host = headers.get("host");
   if (host === null || !HOST.test(host) || !url.startsWith("http")) {
     throw new RouterError("invalid_request", "Invalid request: the Host header is missing or malformed.");
@@ -28,16 +23,8 @@ export const admit = (request: Request, { maxRequestBodyBytes }: Limits): void =
     }
   }
   if (!METHODS.has(method)) throw new RouterError("method_not_allowed", "Method Not Allowed");
-  if (Number(headers.get("content-length")) > maxRequestBodyBytes) throw bodyTooLarge(maxRequestBodyBytes);
 };
 
 // A comma inside a quoted string, such as a multipart boundary or a digest credential, is one line's own.
 const isRepeated = (headers: Headers, field: string): boolean =>
   (headers.get(field) ?? "").replace(/"(?:[^"\\]|\\.)*"/g, "").includes(",");
-
-/** The error for a body over the limit, naming the option. */
-export const bodyTooLarge = (limit: number): RouterError =>
-  new RouterError(
-    "body_too_large",
-    `The request body is larger than ${limit} bytes (--max-request-body-bytes).`,
-  );

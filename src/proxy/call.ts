@@ -1,5 +1,6 @@
 import { RouterError } from "../core/errors.ts";
 import type { RoutingRequest } from "../routing/policy.ts";
+import { readBody } from "./body.ts";
 import { fieldSpans, parseSpan, replaceSpan, type Span } from "./json-fields.ts";
 import { boundaryOf, formFieldSpans } from "./multipart.ts";
 
@@ -144,6 +145,7 @@ export interface Arrival {
   /** The canonical path of the matched route. */
   readonly path: string;
   readonly isReplaySafe: ReplaySafety;
+  readonly maxBodyBytes: number;
 }
 
 /** Says from the fields of a body whether sending the request twice is harmless. */
@@ -151,13 +153,13 @@ export type ReplaySafety = (field: Contents["field"]) => boolean;
 
 const EMPTY_OBJECT = Buffer.from("{}");
 
-/** Reads the body once and whole. Throws `invalid_request` with the reference's messages. */
-export const readCall = async ({ id, request, path, isReplaySafe }: Arrival): Promise<Call> => {
+/** Reads the body once and whole. Throws `invalid_request` with the reference's messages, or `body_too_large`. */
+export const readCall = async ({ id, request, path, isReplaySafe, maxBodyBytes }: Arrival): Promise<Call> => {
   const { method, headers, url } = request;
   const mark = url.indexOf("?");
   const query = mark < 0 ? "" : url.slice(mark + 1);
   const search = new URLSearchParams(query);
-  const body = method === "GET" ? undefined : new Uint8Array(await request.arrayBuffer());
+  const body = method === "GET" ? undefined : await readBody(request, maxBodyBytes);
   const { model, field, splice } = body
     ? readContents(body.length === 0 ? EMPTY_OBJECT : body, headers.get("content-type"))
     : readQuery(search);

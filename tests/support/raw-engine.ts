@@ -47,7 +47,7 @@ export const startRawEngine = async (
       closing(nth).resolve(performance.now());
     });
     socket.on("data", (data) => {
-      buffered = Buffer.concat([buffered, data]);
+      buffered = Buffer.concat([buffered, Buffer.from(data)]);
       for (;;) {
         const headEnd = buffered.indexOf("\r\n\r\n");
         if (headEnd < 0) return;

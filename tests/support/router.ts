@@ -47,7 +47,7 @@ export const startRouter = (options: TestRouterOptions): TestRouter => {
     hostname: config.server.host,
     port: 0,
     idleTimeout: config.server.idleTimeoutSeconds,
-    maxRequestBodySize: config.server.maxRequestBodyBytes,
+    maxRequestBodySize: Number.MAX_SAFE_INTEGER,
     development: false,
     fetch: router.fetch,
   });
