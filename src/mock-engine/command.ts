@@ -1,0 +1,23 @@
+import type { Clock } from "../core/clock.ts";
+import { createMockEngine } from "./engine.ts";
+import type { MockEngineConfig } from "./options.ts";
+
+/** What the command is lent. */
+export interface MockEngineCommandDeps {
+  readonly clock: Clock;
+  /** Writes text to standard output. */
+  readonly write: (text: string) => void;
+  /** Ends the engine when it aborts. */
+  readonly signal: AbortSignal;
+}
+
+/** `vllm-router mock-engine`: runs one engine until the signal aborts; rejects when it cannot listen. */
+export const runMockEngine = async (values: MockEngineConfig, deps: MockEngineCommandDeps): Promise<void> => {
+  const { clock, write, signal } = deps;
+  await using engine = createMockEngine(values, { clock });
+  write(`listening on ${engine.url}\n`);
+  if (signal.aborted) return;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  signal.addEventListener("abort", () => resolve(), { once: true });
+  await promise;
+};

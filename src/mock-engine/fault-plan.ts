@@ -1,0 +1,50 @@
+import { faultHeader, parseFault, type Fault } from "./faults.ts";
+import { headerOf, type HttpRequest } from "./http-message.ts";
+
+/** Which requests meet a fault that none of them asked for. */
+export interface FaultRule {
+  readonly fault: Fault;
+  /** Every so many requests in scope; 1 means all. */
+  readonly every: number;
+  readonly scope: "inference" | "all";
+}
+
+/** Decides which request meets which fault. */
+export interface FaultPlan {
+  /** Replaces the rule and starts counting anew; `undefined` ends the faults. */
+  readonly set: (rule: FaultRule | undefined) => void;
+  /** The fault for a request, its own wish first; a wish that is no fault is the sentence that refuses it. */
+  readonly choose: (request: HttpRequest) => Fault | string | undefined;
+}
+
+/** The paths whose requests are not for inference. */
+const isInference = (request: HttpRequest): boolean =>
+  request.method === "POST" && !/^\/(?:sleep|wake_up|v1\/(?:un)?load_lora_adapter)$/.test(request.path);
+
+const readWish = (wish: string): Fault | string => {
+  try {
+    return parseFault(wish);
+  } catch (error) {
+    if (error instanceof RangeError) return error.message;
+    throw error;
+  }
+};
+
+/** A plan with one rule, or none. */
+export const createFaultPlan = (initial: FaultRule | undefined): FaultPlan => {
+  let rule = initial;
+  let seen = 0;
+  return {
+    set: (next) => {
+      rule = next;
+      seen = 0;
+    },
+    choose: (request) => {
+      const wish = headerOf(request, faultHeader);
+      if (wish !== undefined) return readWish(wish);
+      if (!rule || (rule.scope === "inference" && !isInference(request))) return undefined;
+      seen += 1;
+      return seen % rule.every === 0 ? rule.fault : undefined;
+    },
+  };
+};
