@@ -73,7 +73,8 @@ const checks: readonly Check[] = [
       oneOrNone(
         chosenDiscovery(given) === undefined,
         "--service-discovery must be provided, or use --external-providers-config with " +
-          "--service-discovery=external-only for an external-providers-only deployment.",
+          "--service-discovery=external-only for an external-providers-only deployment. " +
+          "Static discovery needs no flag where URLs of engines are given as arguments.",
       ),
   },
   {

@@ -14,7 +14,8 @@ test("without anything both missing flags are named, in the words of the referen
   expect(problemsOf([])).toEqual([
     "--routing-logic must be provided.",
     "--service-discovery must be provided, or use --external-providers-config with " +
-      "--service-discovery=external-only for an external-providers-only deployment.",
+      "--service-discovery=external-only for an external-providers-only deployment. " +
+      "Static discovery needs no flag where URLs of engines are given as arguments.",
   ]);
   expect(exitCode()).toBe(1);
 });

@@ -1,0 +1,85 @@
+import type { CommandLine } from "../config/argv.ts";
+import { readEnvironment } from "../config/environment.ts";
+import { type Problem, describeProblem, exitCodeOf } from "../config/problem.ts";
+import { defaultSettings, mergeSettings, readOptions } from "../config/sources.ts";
+import type { Clock } from "../core/clock.ts";
+import type { EngineFetch } from "../core/engine-fetch.ts";
+import { escapeLine, type WriteLine } from "../core/log.ts";
+import type { OptionTable, OptionValues } from "../core/option.ts";
+import type { Faults } from "./faults.ts";
+
+/** Everything impure that the command line is lent. */
+export interface CliPlatform {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly write: WriteLine;
+  /** Width of the terminal, for help. */
+  readonly columns: number;
+  readonly clock: Clock;
+  readonly fetch: EngineFetch;
+  readonly faults: Faults;
+  /** Aborts when the process is asked to end: finish what is under way. */
+  readonly stop: AbortSignal;
+  /** Aborts when it is asked again: end now. */
+  readonly stopNow: AbortSignal;
+}
+
+/** A row of the table of commands. */
+export interface Command {
+  /** The first word on the command line. */
+  readonly name: string;
+  /** Half a sentence for the list of commands. */
+  readonly summary: string;
+  /** What follows the name, such as `[flags] [url ...]`. */
+  readonly usage: string;
+  readonly options: OptionTable;
+  readonly examples?: readonly string[];
+  /** Resolves to the exit code; called with a command line that asks for neither help nor the version. */
+  readonly run: (commandLine: CommandLine, platform: CliPlatform) => Promise<number>;
+}
+
+/** Writes what is wrong to stderr, errors of usage under a line that shows the usage; returns the exit code. */
+export const refuse = (
+  { name, usage }: Pick<Command, "name" | "usage">,
+  problems: readonly Problem[],
+  { write }: Pick<CliPlatform, "write">,
+): 1 | 2 => {
+  const exitCode = exitCodeOf(problems);
+  if (exitCode === 2) write("stderr", `usage: vllm-router ${name === "serve" ? "" : `${name} `}${usage}\n`);
+  for (const problem of problems) {
+    write("stderr", `vllm-router: error: ${escapeLine(describeProblem(problem))}\n`);
+  }
+  return exitCode;
+};
+
+interface TableCommand<Table extends OptionTable> extends Pick<Command, "name" | "summary" | "examples"> {
+  readonly options: Table;
+  /** True where the options may come from `VLLM_ROUTER_*` variables as well. */
+  readonly readsEnvironment?: true;
+  readonly run: (values: OptionValues<Table>, platform: CliPlatform) => Promise<number>;
+}
+
+/** A command that takes flags only and is run with their values. */
+export const tableCommand = <const Table extends OptionTable>({
+  run,
+  readsEnvironment,
+  ...row
+}: TableCommand<Table>): Command => {
+  const usage = "[flags]";
+  return {
+    ...row,
+    usage,
+    run: async ({ settings, positionals, problems }, platform) => {
+      // Variables that are no options of this command are those of the router, so they are worth no warning.
+      const environment = readEnvironment(row.options, readsEnvironment ? platform.env : {});
+      const layers = [defaultSettings(row.options), environment.settings, settings];
+      const read = readOptions(row.options, mergeSettings(...layers));
+      const stray = positionals.map((key): Problem => ({
+        kind: "usage",
+        key,
+        message: "this command takes flags only",
+      }));
+      const all = [...problems, ...stray, ...read.problems];
+      return all.length > 0 ? refuse({ name: row.name, usage }, all, platform) : run(read.values, platform);
+    },
+  };
+};

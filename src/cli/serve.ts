@@ -1,0 +1,74 @@
+import type { Config } from "../config/config.ts";
+import { createLog } from "../core/log.ts";
+import { createRouter } from "../router.ts";
+import { version } from "../version.ts";
+import type { CliPlatform } from "./command.ts";
+
+const aborted = async (signal: AbortSignal): Promise<void> => {
+  if (signal.aborted) return;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  signal.addEventListener("abort", () => resolve(), { once: true });
+  await promise;
+};
+
+const internalError = (): Response =>
+  Response.json(
+    { error: { message: "The router failed on this request.", type: "internal_error", code: "internal" } },
+    { status: 500 },
+  );
+
+type ServePlatform = Pick<CliPlatform, "write" | "clock" | "fetch" | "faults" | "stop" | "stopNow">;
+
+/**
+ * Listens and routes until `stop` aborts, then takes no new requests and lets those under way end, or cuts them
+ * when `stopNow` aborts. Resolves to the exit code: 1 when it cannot listen.
+ */
+export const serve = async (
+  config: Config,
+  warnings: readonly string[],
+  { write, clock, fetch, faults, stop, stopNow }: ServePlatform,
+): Promise<number> => {
+  const { server: settings, discovery, routing } = config;
+  const log = createLog(config.log, { clock, write });
+  faults.logTo(log);
+  for (const warning of warnings) log.warning(warning);
+
+  await using router = createRouter(config, { clock, log, fetch });
+  const listen = () =>
+    Bun.serve({
+      hostname: settings.host,
+      port: settings.port,
+      idleTimeout: settings.idleTimeoutSeconds,
+      maxRequestBodySize: settings.maxRequestBodyBytes,
+      // Otherwise the runtime shows error texts and stacks to clients.
+      development: false,
+      fetch: router.fetch,
+      error: (error) => {
+        faults.report(error);
+        return internalError();
+      },
+    });
+  let server: ReturnType<typeof listen>;
+  try {
+    server = listen();
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    log.error(`Cannot listen on ${settings.host}:${settings.port}: ${reason}`);
+    return 1;
+  }
+  const count = discovery.backends.length;
+  log.info(
+    `vllm-router ${version} listens on ${server.url.origin}: ${count} engine${count === 1 ? "" : "s"}, ${routing.logic}`,
+  );
+
+  await aborted(stop);
+  if (server.pendingRequests > 0) {
+    log.info(
+      `Ending: no new requests; ${server.pendingRequests} under way may finish, a second signal cuts them`,
+    );
+  }
+  await Promise.race([server.stop(), aborted(stopNow)]);
+  await server.stop(true);
+  log.info("Ended");
+  return 0;
+};

@@ -1,0 +1,69 @@
+#!/usr/bin/env bun
+import { createFaults } from "./cli/faults.ts";
+import { createProcessWriter, engineFetch, systemClock } from "./platform.ts";
+import { planStart } from "./reexec.ts";
+
+const fail = (message: string): void => console.error(`vllm-router: error: ${message}`);
+
+/** Ends the process when its parent, the npm launcher, is gone: it could then no longer pass signals on. */
+const watchParent = (end: () => void): void => {
+  const parent = process.ppid;
+  const timer = setInterval(() => {
+    if (process.ppid !== parent) end();
+  }, 1000);
+  timer.unref();
+};
+
+const run = async (): Promise<number> => {
+  const writer = createProcessWriter();
+  const faults = createFaults(writer.write);
+  process.on("unhandledRejection", faults.report);
+  process.on("uncaughtException", faults.report);
+
+  const stop = new AbortController();
+  const stopNow = new AbortController();
+  const end = (): void => (stop.signal.aborted ? stopNow : stop).abort(new Error("asked to end"));
+  process.on("SIGINT", end);
+  process.on("SIGTERM", end);
+  if (process.env["VLLM_ROUTER_SHIM"] === "1") watchParent(end);
+
+  // Not at the top: whoever replaces this process need not load all of it first.
+  const { runCli } = await import("./cli.ts");
+  const exitCode = await runCli(process.argv.slice(2), {
+    env: process.env,
+    write: writer.write,
+    columns: process.stdout.columns ?? 100,
+    clock: systemClock,
+    fetch: engineFetch,
+    faults,
+    stop: stop.signal,
+    stopNow: stopNow.signal,
+  });
+  await writer.flush();
+  return exitCode;
+};
+
+const start = (): void => {
+  const plan = planStart(process);
+  if (plan.kind === "refuse") {
+    fail(plan.message);
+    process.exitCode = 1;
+    return;
+  }
+  if (plan.kind === "replace") {
+    try {
+      process.execve?.(plan.file, [...plan.args], plan.env);
+    } catch (error) {
+      console.error(`vllm-router: warning: at most 256 requests are under way at once: ${String(error)}`);
+    }
+  } else if (plan.warning !== undefined) console.error(`vllm-router: warning: ${plan.warning}`);
+  run().then(
+    (exitCode) => process.exit(exitCode),
+    (error: unknown) => {
+      fail(error instanceof Error ? (error.stack ?? error.message) : String(error));
+      process.exit(1);
+    },
+  );
+};
+
+start();
