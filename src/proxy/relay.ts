@@ -33,15 +33,24 @@ export const relay = (
     onEnd(how, cause);
   };
 
-  const fail = (controller: ReadableStreamDefaultController<Uint8Array>, cause: unknown): void => {
+  const fail = async (
+    controller: ReadableStreamDefaultController<Uint8Array>,
+    cause: unknown,
+  ): Promise<void> => {
     if (signal.aborted || isOver) {
       end("client_closed");
       controller.error(cause);
       return;
     }
     end("failed", cause);
-    if (failureEvent) controller.enqueue(failureEvent);
-    clock.after(failureEvent ? FAREWELL_MS : 0, () => controller.error(cause));
+    if (failureEvent) {
+      controller.enqueue(failureEvent);
+      // The stream is pulled again as soon as pull() settles, so the wait is a part of it.
+      const { promise, resolve } = Promise.withResolvers<void>();
+      clock.after(FAREWELL_MS, resolve);
+      await promise;
+    }
+    controller.error(cause);
   };
 
   return new ReadableStream(
@@ -57,7 +66,7 @@ export const relay = (
             controller.close();
           } else controller.enqueue(value);
         } catch (error) {
-          fail(controller, error);
+          await fail(controller, error);
         }
       },
       cancel: () => {
