@@ -10,7 +10,7 @@ import { createClient, type IdleLimiter } from "./http/client.ts";
 import { createEngineControl } from "./http/engine-control.ts";
 import { asRouterError, errorResponse } from "./http/error-response.ts";
 import { admit } from "./http/gate.ts";
-import { createForward } from "./proxy/forward.ts";
+import { createForward, type Routed } from "./proxy/forward.ts";
 import { requestIdOf } from "./proxy/request-id.ts";
 import { createPolicy } from "./routing/index.ts";
 import { createRequestLedger } from "./stats/request-ledger.ts";
@@ -21,6 +21,8 @@ export interface Platform {
   readonly clock: Clock;
   readonly log: Log;
   readonly fetch: EngineFetch;
+  /** Told which engine was chosen for a request and why; the demo shows it. */
+  readonly onRouted?: ((routed: Routed) => void) | undefined;
 }
 
 /** A running router, to be mounted on a server. Disposing it ends its loops, not its requests. */
@@ -30,7 +32,8 @@ export interface Router extends AsyncDisposable {
 }
 
 /** Builds a router from a valid configuration: the only place that sees all parts. */
-export const createRouter = (config: Config, { clock, log, fetch }: Platform): Router => {
+export const createRouter = (config: Config, platform: Platform): Router => {
+  const { clock, log, fetch, onRouted } = platform;
   const parts = new AsyncDisposableStack();
   const { aliases, engineApiKey } = config;
   const { maxRequestBodyBytes, idleTimeoutSeconds } = config.server;
@@ -49,6 +52,7 @@ export const createRouter = (config: Config, { clock, log, fetch }: Platform): R
     fetch,
     clock,
     log,
+    onRouted,
   });
   const control = createEngineControl({ fleet, fetch, clock, log, engineApiKey });
   const createdAt = Math.floor(clock.now() / 1000);

@@ -14,6 +14,15 @@ import { exchange, type Answer } from "./upstream.ts";
 /** Sends a call to an engine and its answer back. */
 export type Forward = (call: Call, client: Client) => Promise<Response>;
 
+/** A choice that was made for a request; one for each attempt. */
+export interface Routed extends RoutePlan {
+  readonly requestId: string;
+  /** The model that is served, an alias resolved. */
+  readonly model: string;
+  /** From 1. */
+  readonly attempt: number;
+}
+
 /** The other end of a request. */
 export interface Client {
   /** Aborted when the client has left, in every phase. */
@@ -38,11 +47,13 @@ interface ForwardDeps {
   readonly fetch: EngineFetch;
   readonly clock: Clock;
   readonly log: Log;
+  /** Told of every choice before the request is sent. */
+  readonly onRouted?: ((routed: Routed) => void) | undefined;
 }
 
 /** Creates the hot path: choose an engine, send, wait for its first bytes, relay; again elsewhere if it fails before. */
 export const createForward = (deps: ForwardDeps): Forward => {
-  const { fleet, policy, requests, aliases, maxAttempts, fetch, clock, log } = deps;
+  const { fleet, policy, requests, aliases, maxAttempts, fetch, clock, log, onRouted } = deps;
 
   const modelOf = (call: Call): string => {
     const named = call.model ?? fleet.onlyModel();
@@ -86,7 +97,7 @@ export const createForward = (deps: ForwardDeps): Forward => {
     const model = modelOf(call);
     const body = model === call.model ? call.body : call.bodyFor(model);
     const headers = headersForEngine(call.headers, call.id);
-    const routed = { ...call, model };
+    const routed = { model, headers: call.headers, field: call.field };
     const failed = new Set<string>();
 
     for (let attempt = 1; ; attempt += 1) {
@@ -99,6 +110,7 @@ export const createForward = (deps: ForwardDeps): Forward => {
           ? firstLine(call, client, plan)
           : `Routing request ${call.id} to ${endpoint.url} (attempt ${attempt}/${maxAttempts})`,
       );
+      onRouted?.({ ...plan, requestId: call.id, model, attempt });
 
       const life = begin(requests.begin(endpoint.id), client);
       try {
