@@ -28,6 +28,9 @@ export const engineFetch: EngineFetch = async (url, { fresh, ...init }) =>
     keepalive: fresh !== true,
   } as RequestInit);
 
+/** Time that a line may wait for others to share its write. */
+const GATHER_MS = 5;
+
 const writeAll = (descriptor: number) => async (text: string) => {
   const bytes = Buffer.from(text);
   for (let sent = 0; sent < bytes.length;) {
@@ -44,4 +47,6 @@ const writeAll = (descriptor: number) => async (text: string) => {
 
 /** Standard output and standard error of this process, written in the background. */
 export const createProcessWriter = (): LineWriter =>
-  createLineWriter({ stdout: { write: writeAll(1) }, stderr: { write: writeAll(2) } });
+  createLineWriter({ stdout: { write: writeAll(1) }, stderr: { write: writeAll(2) } }, async () =>
+    Bun.sleep(GATHER_MS),
+  );

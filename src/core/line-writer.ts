@@ -23,8 +23,14 @@ interface Stream {
   writing: Promise<void> | undefined;
 }
 
-/** One write is under way for each stream; the lines that come meanwhile leave together in the next one. */
-export const createLineWriter = (sinks: Readonly<Record<"stdout" | "stderr", Sink>>): LineWriter => {
+/**
+ * One write is under way for each stream; the lines that come meanwhile leave together in the next one. The
+ * first write waits for `gather`, so that a burst of lines is one write.
+ */
+export const createLineWriter = (
+  sinks: Readonly<Record<"stdout" | "stderr", Sink>>,
+  gather: () => Promise<void> = async () => {},
+): LineWriter => {
   let dropped = 0;
   const streams: Record<"stdout" | "stderr", Stream> = {
     stdout: { pending: [], pendingLength: 0, writing: undefined },
@@ -32,8 +38,7 @@ export const createLineWriter = (sinks: Readonly<Record<"stdout" | "stderr", Sin
   };
 
   const drain = async (stream: Stream, sink: Sink): Promise<void> => {
-    // Lines of the same turn of the event loop share one write.
-    await Promise.resolve();
+    await gather();
     while (stream.pending.length > 0) {
       const lines = stream.pending;
       stream.pending = [];

@@ -26,10 +26,12 @@ export type WriteLine = (stream: "stdout" | "stderr", line: string) => void;
 const MAX_MESSAGE = 4096;
 
 const LINE_BREAKERS = /[\p{Cc}\u2028\u2029]/gu;
+const PLAIN = /^[\x20-\x7e]*$/;
 
 /** Replaces control characters and line separators, so that a value from outside cannot forge a line. */
 export const escapeLine = (text: string): string => {
   const cut = text.length > MAX_MESSAGE ? `${text.slice(0, MAX_MESSAGE)}...` : text;
+  if (PLAIN.test(cut)) return cut;
   return cut.replace(
     LINE_BREAKERS,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,

@@ -28,6 +28,8 @@ const MAX_DEPTH = 64;
 /** Longest field value that is read out of a scanned body, in bytes. */
 const MAX_FIELD = 64 * 1024;
 
+const strictDecoder = new TextDecoder("utf-8", { fatal: true });
+
 const INVALID_JSON = "Invalid request: request body must be valid JSON.";
 
 /** What a body tells about itself. */
@@ -66,7 +68,7 @@ const spliceJson = (bytes: Uint8Array) => (model: string) => {
 const readParsed = (bytes: Uint8Array): Contents => {
   let value: unknown;
   try {
-    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    value = JSON.parse(strictDecoder.decode(bytes));
   } catch (error) {
     throw invalid(INVALID_JSON, error);
   }
@@ -152,13 +154,14 @@ export interface Arrival {
 export type ReplaySafety = (field: Contents["field"]) => boolean;
 
 const EMPTY_OBJECT = Buffer.from("{}");
+const NO_QUERY = new URLSearchParams();
 
 /** Reads the body once and whole. Throws `invalid_request` with the reference's messages, or `body_too_large`. */
 export const readCall = async ({ id, request, path, isReplaySafe, maxBodyBytes }: Arrival): Promise<Call> => {
   const { method, headers, url } = request;
   const mark = url.indexOf("?");
   const query = mark < 0 ? "" : url.slice(mark + 1);
-  const search = new URLSearchParams(query);
+  const search = query === "" ? NO_QUERY : new URLSearchParams(query);
   const body = method === "GET" ? undefined : await readBody(request, maxBodyBytes);
   const { model, field, splice } = body
     ? readContents(body.length === 0 ? EMPTY_OBJECT : body, headers.get("content-type"))
@@ -167,7 +170,7 @@ export const readCall = async ({ id, request, path, isReplaySafe, maxBodyBytes }
     id,
     method,
     headers,
-    path: path + queryForEngine(query),
+    path: query === "" ? path : path + queryForEngine(query),
     model: body === undefined && model === undefined ? undefined : modelOf(model),
     engineId: search.get("id") ?? undefined,
     field,
