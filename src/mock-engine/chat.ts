@@ -1,16 +1,17 @@
 import * as v from "valibot";
+import { ApiError } from "./api-error.ts";
 import { chatMessage, renderChat } from "./chat-template.ts";
-import { generate, usageOf, type Generation } from "./generation.ts";
+import { planAnswer, startAnswer, usageOf, type Generation, type OutputStep } from "./generation.ts";
 import { headerOf } from "./http-message.ts";
 import type { EngineParts, Route } from "./parts.ts";
-import { sendError, sendJson, type Reply } from "./reply.ts";
-import { findModel, readBody, samplingFields } from "./request-body.ts";
+import { openStream, sendJson, type Reply } from "./reply.ts";
+import { integerField, readBody, samplingFields } from "./request-body.ts";
 import { tokenize } from "./tokens.ts";
 
 const chatRequest = v.looseObject({
-  messages: v.array(chatMessage),
+  messages: v.array(chatMessage, "Input should be a valid list"),
   ...samplingFields,
-  max_completion_tokens: samplingFields.max_tokens,
+  max_completion_tokens: integerField,
 });
 
 type ChatRequest = v.InferOutput<typeof chatRequest>;
@@ -19,31 +20,20 @@ type ChatRequest = v.InferOutput<typeof chatRequest>;
 export const chatRoute =
   (parts: EngineParts): Route =>
   (request, reply) => {
-    const body = readBody(request, reply, chatRequest);
-    const model = body && findModel(parts, reply, body.model);
-    if (!body || !model) return;
-    if ((body.n ?? 1) !== 1) return sendError(reply, 400, "This simulated engine only supports n=1.", "n");
+    const body = readBody(request, chatRequest);
+    const model = parts.models.find(body.model);
+    if ((body.n ?? 1) !== 1)
+      throw new ApiError(400, "This simulated engine only supports n=1.", { param: "n" });
+    const prompt = tokenize(renderChat(body.messages));
+    const max_tokens = body.max_completion_tokens ?? body.max_tokens;
+    const plan = planAnswer(parts, { ...body, prompt, model, max_tokens });
 
     const id = `chatcmpl-${headerOf(request, "x-request-id") ?? parts.newId()}`;
-    const created = Math.floor(parts.clock.now() / 1000);
-    const answerWith = body.stream === true ? streamChunks : sendWhole;
-    const output = answerWith({ id, created, model: model.name }, body, reply);
-    const generation = generate(
-      parts,
-      reply,
-      {
-        prompt: tokenize(renderChat(body.messages)),
-        model,
-        maxTokens: body.max_completion_tokens ?? body.max_tokens,
-        minTokens: body.min_tokens,
-        ignoreEos: body.ignore_eos,
-        stop: body.stop,
-        seed: body.seed,
-        cacheSalt: body.cache_salt,
-      },
-      output.token,
-    );
-    if (generation) output.begin(generation);
+    const identity = { id, created: Math.floor(parts.clock.now() / 1000), model: model.name };
+    const isStream = body.stream === true;
+    const onStep = isStream ? streamChunks(identity, body, reply) : sendWhole(identity, reply);
+    const generation = startAnswer(parts, reply, plan, (step) => onStep(step, generation));
+    if (isStream) openStream(reply);
   };
 
 interface Identity {
@@ -52,91 +42,77 @@ interface Identity {
   readonly model: string;
 }
 
-interface Output {
-  readonly begin: (generation: Generation) => void;
-  readonly token: (index: number, isLast: boolean) => void;
-}
+type OnStep = (step: OutputStep, generation: Generation) => void;
 
-const sendWhole = ({ id, created, model }: Identity, _body: ChatRequest, reply: Reply): Output => {
-  let generation: Generation | undefined;
-  return {
-    begin: (begun) => {
-      generation = begun;
-    },
-    token: (_index, isLast) => {
-      if (!isLast || !generation) return;
-      const { answer, promptTokens } = generation;
-      const message = {
-        role: "assistant",
-        content: answer.pieces.join(""),
-        refusal: null,
-        annotations: null,
-        audio: null,
-        function_call: null,
-        tool_calls: [],
-        reasoning: null,
-      };
-      sendJson(reply, 200, {
-        id,
-        object: "chat.completion",
-        created,
-        model,
-        choices: [
-          {
-            index: 0,
-            message,
-            logprobs: null,
-            finish_reason: answer.finishReason,
-            stop_reason: answer.stopReason,
-            token_ids: null,
-          },
-        ],
-        service_tier: null,
-        system_fingerprint: null,
-        usage: usageOf(promptTokens, answer.pieces.length, generation.cachedTokens()),
-        prompt_logprobs: null,
-        prompt_token_ids: null,
-        kv_transfer_params: null,
-      });
-    },
+const sendWhole = ({ id, created, model }: Identity, reply: Reply): OnStep => {
+  let content = "";
+  return ({ text, tokens, finish }, generation) => {
+    content += text;
+    if (!finish) return;
+    const message = {
+      role: "assistant",
+      content,
+      refusal: null,
+      annotations: null,
+      audio: null,
+      function_call: null,
+      tool_calls: [],
+      reasoning: null,
+    };
+    const choice = {
+      index: 0,
+      message,
+      logprobs: null,
+      finish_reason: finish.reason,
+      stop_reason: finish.stopReason,
+      token_ids: null,
+    };
+    sendJson(reply, 200, {
+      id,
+      object: "chat.completion",
+      created,
+      model,
+      choices: [choice],
+      service_tier: null,
+      system_fingerprint: null,
+      usage: usageOf(generation.promptTokens, tokens, generation.cachedTokens()),
+      prompt_logprobs: null,
+      prompt_token_ids: null,
+      kv_transfer_params: null,
+    });
   };
 };
 
-const streamChunks = ({ id, created, model }: Identity, body: ChatRequest, reply: Reply): Output => {
+const streamChunks = ({ id, created, model }: Identity, body: ChatRequest, reply: Reply): OnStep => {
   // Only the text of a token differs from chunk to chunk.
   const head =
     `data: {"id":${JSON.stringify(id)},"object":"chat.completion.chunk","created":${created},` +
     `"model":${JSON.stringify(model)},"choices":[`;
   const includesUsage = body.stream_options?.include_usage === true;
   const isContinuous = includesUsage && body.stream_options?.continuous_usage_stats === true;
-  let generation: Generation | undefined;
+  let isFirst = true;
 
-  const usage = (tokens: number): string =>
-    isContinuous && generation ? `,"usage":${JSON.stringify(usageOf(generation.promptTokens, tokens))}` : "";
-  const chunk = (delta: string, finish: string, tokens: number): string =>
-    `${head}{"index":0,"delta":${delta},"logprobs":null,"finish_reason":${finish}}]${usage(tokens)}`;
-
-  return {
-    begin: (begun) => {
-      generation = begun;
-      reply.head(200, { contentType: "text/event-stream; charset=utf-8" });
-    },
-    token: (index, isLast) => {
-      if (!generation) return;
-      const { answer, promptTokens } = generation;
-      if (index === 0) {
-        reply.write(`${chunk('{"role":"assistant","content":""}', "null", 0)},"prompt_token_ids":null}\n\n`);
-      }
-      const delta = `{"content":${JSON.stringify(answer.pieces[index])}}`;
-      if (!isLast) return reply.write(`${chunk(delta, 'null,"token_ids":null', index + 1)}}\n\n`);
-      const finish = `"${answer.finishReason}","stop_reason":${JSON.stringify(answer.stopReason)},"token_ids":null`;
-      reply.write(`${chunk(delta, finish, index + 1)}}\n\n`);
-      if (includesUsage) {
-        const total = usageOf(promptTokens, index + 1, generation.cachedTokens());
-        reply.write(`${head}],"usage":${JSON.stringify(total)}}\n\n`);
-      }
-      reply.write("data: [DONE]\n\n");
-      reply.end();
-    },
+  return ({ text, tokens, finish }, { promptTokens, cachedTokens }) => {
+    const usage = (count: number): string =>
+      isContinuous ? `,"usage":${JSON.stringify(usageOf(promptTokens, count))}` : "";
+    if (isFirst) {
+      isFirst = false;
+      reply.write(
+        `${head}{"index":0,"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null}]` +
+          `${usage(0)},"prompt_token_ids":null}\n\n`,
+      );
+    }
+    const end = finish
+      ? `"${finish.reason}","stop_reason":${JSON.stringify(finish.stopReason)},"token_ids":null}]`
+      : 'null,"token_ids":null}]';
+    const delta = `{"index":0,"delta":{"content":${JSON.stringify(text)}},"logprobs":null,"finish_reason":${end}`;
+    reply.write(`${head}${delta}${usage(tokens)}}\n\n`);
+    if (!finish) return;
+    if (includesUsage) {
+      const total = usageOf(promptTokens, tokens, cachedTokens());
+      reply.write(`${head}],"usage":${JSON.stringify(total)}}\n\n`);
+    }
+    reply.write("data: [DONE]\n\n");
+    reply.end();
   };
 };

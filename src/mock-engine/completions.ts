@@ -1,74 +1,50 @@
 import * as v from "valibot";
-import { generate, usageOf, type Generation } from "./generation.ts";
+import { ApiError } from "./api-error.ts";
+import { planAnswer, startAnswer, usageOf, type Generation, type OutputStep } from "./generation.ts";
 import { headerOf } from "./http-message.ts";
 import type { EngineParts, Route } from "./parts.ts";
-import { sendError, sendJson, type Reply } from "./reply.ts";
-import { findModel, promptInput, readBody, samplingFields } from "./request-body.ts";
-import { detokenize, tokenize } from "./tokens.ts";
+import { readPrompts, type Prompt } from "./prompts.ts";
+import { openStream, sendJson, type Reply } from "./reply.ts";
+import { promptInput, readBody, samplingFields } from "./request-body.ts";
 
 const completionRequest = v.looseObject({
   prompt: promptInput,
   ...samplingFields,
-  echo: v.nullish(v.boolean()),
+  echo: v.nullish(v.boolean("Input should be a valid boolean")),
 });
 
 type CompletionRequest = v.InferOutput<typeof completionRequest>;
-
-interface Prompt {
-  readonly text: string;
-  readonly tokens: readonly number[];
-}
-
-/** The prompts of a request: text and tokens, one or several. */
-const promptsOf = (input: CompletionRequest["prompt"]): readonly Prompt[] => {
-  const fromText = (text: string): Prompt => ({ text, tokens: tokenize(text) });
-  const fromTokens = (tokens: readonly number[]): Prompt => ({ text: detokenize(tokens) ?? "", tokens });
-  if (typeof input === "string") return [fromText(input)];
-  const numbers = input.filter((item) => typeof item === "number");
-  if (numbers.length > 0) return [fromTokens(numbers)];
-  return input.map((item) =>
-    typeof item === "string" ? fromText(item) : fromTokens(item as readonly number[]),
-  );
-};
 
 /** `POST /v1/completions`: one choice for each prompt. */
 export const completionsRoute =
   (parts: EngineParts): Route =>
   (request, reply) => {
-    const body = readBody(request, reply, completionRequest);
-    const model = body && findModel(parts, reply, body.model);
-    if (!body || !model) return;
-    if ((body.n ?? 1) !== 1) return sendError(reply, 400, "This simulated engine only supports n=1.", "n");
-    const prompts = promptsOf(body.prompt);
-    if (prompts.length === 0) return sendError(reply, 400, "prompt must not be empty", "prompt");
+    const body = readBody(request, completionRequest);
+    const model = parts.models.find(body.model);
+    if ((body.n ?? 1) !== 1)
+      throw new ApiError(400, "This simulated engine only supports n=1.", { param: "n" });
+    const prompts = readPrompts(body.prompt);
+    // 16 is OpenAI's own default, which vLLM keeps for this route only.
+    const max_tokens = body.max_tokens ?? 16;
+    const plans = prompts.map(({ tokens }) =>
+      planAnswer(parts, { ...body, prompt: tokens, model, max_tokens }),
+    );
 
     const id = `cmpl-${headerOf(request, "x-request-id") ?? parts.newId()}`;
-    const created = Math.floor(parts.clock.now() / 1000);
     const generations: Generation[] = [];
     const isStream = body.stream === true;
-    const writer = isStream ? streamWriter : wholeWriter;
-    const output = writer({ id, created, model: model.name, prompts, generations }, body, reply);
-    for (const [choice, prompt] of prompts.entries()) {
-      const generation = generate(
-        parts,
-        reply,
-        {
-          prompt: prompt.tokens,
-          model,
-          // OpenAI's own default, which vLLM keeps for this route only.
-          maxTokens: body.max_tokens ?? 16,
-          minTokens: body.min_tokens,
-          ignoreEos: body.ignore_eos,
-          stop: body.stop,
-          seed: body.seed,
-          cacheSalt: body.cache_salt,
-        },
-        (index, isLast) => output(choice, index, isLast),
-      );
-      if (!generation) return;
-      generations.push(generation);
+    const job: Job = {
+      id,
+      created: Math.floor(parts.clock.now() / 1000),
+      model: model.name,
+      prompts,
+      generations,
+    };
+    const onStep = isStream ? streamChunks(job, body, reply) : sendWhole(job, body, reply);
+    for (const [choice, plan] of plans.entries()) {
+      generations.push(startAnswer(parts, reply, plan, (step) => onStep(choice, step)));
     }
-    if (isStream) reply.head(200, { contentType: "text/event-stream; charset=utf-8" });
+    if (isStream) openStream(reply);
   };
 
 interface Job {
@@ -79,35 +55,39 @@ interface Job {
   readonly generations: readonly Generation[];
 }
 
-type OnToken = (choice: number, index: number, isLast: boolean) => void;
+type OnStep = (choice: number, step: OutputStep) => void;
 
-const totalUsage = (generations: readonly Generation[], withDetails: boolean): object => {
+const totalUsage = ({ generations }: Job, tokens: number): object => {
   let promptTokens = 0;
-  let tokens = 0;
-  for (const generation of generations) {
-    promptTokens += generation.promptTokens;
-    tokens += generation.answer.pieces.length;
-  }
+  for (const generation of generations) promptTokens += generation.promptTokens;
   // As in vLLM, the cached tokens are those of the first prompt.
-  return usageOf(promptTokens, tokens, withDetails ? generations[0]?.cachedTokens() : undefined);
+  return usageOf(promptTokens, tokens, generations[0]?.cachedTokens() ?? 0);
 };
 
-const wholeWriter = (job: Job, body: CompletionRequest, reply: Reply): OnToken => {
+const echoOf = (job: Job, body: CompletionRequest, choice: number): string =>
+  body.echo === true ? (job.prompts[choice]?.text ?? "") : "";
+
+const sendWhole = (job: Job, body: CompletionRequest, reply: Reply): OnStep => {
+  const texts = job.prompts.map((_, choice) => echoOf(job, body, choice));
+  const choices: object[] = [];
   let left = job.prompts.length;
-  return (_choice, _index, isLast) => {
-    if (!isLast) return;
-    left -= 1;
-    if (left > 0) return;
-    const choices = job.generations.map(({ answer }, index) => ({
+  let total = 0;
+  return (index, { text, tokens, finish }) => {
+    texts[index] += text;
+    if (!finish) return;
+    total += tokens;
+    choices[index] = {
       index,
-      text: (body.echo === true ? (job.prompts[index]?.text ?? "") : "") + answer.pieces.join(""),
+      text: texts[index],
       logprobs: null,
-      finish_reason: answer.finishReason,
-      stop_reason: answer.stopReason,
+      finish_reason: finish.reason,
+      stop_reason: finish.stopReason,
       token_ids: null,
       prompt_logprobs: null,
       prompt_token_ids: null,
-    }));
+    };
+    left -= 1;
+    if (left > 0) return;
     sendJson(reply, 200, {
       id: job.id,
       object: "text_completion",
@@ -116,37 +96,37 @@ const wholeWriter = (job: Job, body: CompletionRequest, reply: Reply): OnToken =
       choices,
       service_tier: null,
       system_fingerprint: null,
-      usage: totalUsage(job.generations, true),
+      usage: totalUsage(job, total),
       kv_transfer_params: null,
     });
   };
 };
 
-const streamWriter = (job: Job, body: CompletionRequest, reply: Reply): OnToken => {
+const streamChunks = (job: Job, body: CompletionRequest, reply: Reply): OnStep => {
   const head =
     `data: {"id":${JSON.stringify(job.id)},"object":"text_completion","created":${job.created},` +
     `"model":${JSON.stringify(job.model)},"choices":[`;
   const includesUsage = body.stream_options?.include_usage === true;
   const isContinuous = includesUsage && body.stream_options?.continuous_usage_stats === true;
+  const echoes = job.prompts.map((_, choice) => echoOf(job, body, choice));
   let left = job.prompts.length;
-  return (choice, index, isLast) => {
-    const generation = job.generations[choice];
-    if (!generation) return;
-    const { answer, promptTokens } = generation;
-    const echo = index === 0 && body.echo === true ? (job.prompts[choice]?.text ?? "") : "";
-    const text = JSON.stringify(echo + (answer.pieces[index] ?? ""));
-    const finish = isLast ? `"${answer.finishReason}"` : "null";
-    const stop = isLast ? JSON.stringify(answer.stopReason) : "null";
-    const usage = isContinuous ? `,"usage":${JSON.stringify(usageOf(promptTokens, index + 1))}` : "";
+  let total = 0;
+  return (choice, { text, tokens, finish }) => {
+    const content = JSON.stringify((echoes[choice] ?? "") + text);
+    echoes[choice] = "";
+    const reason = finish ? `"${finish.reason}"` : "null";
+    const stop = JSON.stringify(finish?.stopReason ?? null);
+    const promptTokens = job.generations[choice]?.promptTokens ?? 0;
+    const usage = isContinuous ? `,"usage":${JSON.stringify(usageOf(promptTokens, tokens))}` : "";
     reply.write(
-      `${head}{"index":${choice},"text":${text},"logprobs":null,"finish_reason":${finish},` +
+      `${head}{"index":${choice},"text":${content},"logprobs":null,"finish_reason":${reason},` +
         `"stop_reason":${stop},"prompt_token_ids":null,"token_ids":null}]${usage}}\n\n`,
     );
-    if (!isLast) return;
+    if (!finish) return;
+    total += tokens;
     left -= 1;
     if (left > 0) return;
-    if (includesUsage)
-      reply.write(`${head}],"usage":${JSON.stringify(totalUsage(job.generations, true))}}\n\n`);
+    if (includesUsage) reply.write(`${head}],"usage":${JSON.stringify(totalUsage(job, total))}}\n\n`);
     reply.write("data: [DONE]\n\n");
     reply.end();
   };

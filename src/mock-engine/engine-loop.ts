@@ -1,7 +1,7 @@
 import type { Clock } from "../core/clock.ts";
 import type { Scheduler, Sequence, SequenceSpec, Step } from "./scheduler.ts";
 
-/** Hears of its sequence at the end of each step in which it gained a token or finished. */
+/** Hears of its sequence after each step in which it gained a token or finished, and when `abortAll` ends it. */
 export type Listener = (sequence: Sequence) => void;
 
 /** What the loop tells of each step, for metrics; times in milliseconds of the lent clock. */
@@ -17,6 +17,8 @@ export interface EngineLoop extends Disposable {
   readonly submit: (spec: SequenceSpec, listener: Listener) => Sequence;
   /** Ends the sequence at once; its listener hears no more. Nothing happens when it is over. */
   readonly abort: (sequence: Sequence) => void;
+  /** Ends every sequence; their listeners hear of it. */
+  readonly abortAll: () => void;
   /** Sequences wait, running ones too, until `resume`. */
   readonly pause: () => void;
   readonly resume: () => void;
@@ -97,6 +99,14 @@ export const createEngineLoop = (
     abort: (sequence) => {
       listeners.delete(sequence);
       if (scheduler.abort(sequence)) observer.aborted(sequence);
+    },
+    abortAll: () => {
+      for (const [sequence, listener] of listeners) {
+        listeners.delete(sequence);
+        if (!scheduler.abort(sequence)) continue;
+        observer.aborted(sequence);
+        listener(sequence);
+      }
     },
     pause: () => {
       isPaused = true;

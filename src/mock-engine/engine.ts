@@ -1,19 +1,30 @@
+import * as v from "valibot";
 import type { Clock } from "../core/clock.ts";
+import type { Log } from "../core/log.ts";
+import { ApiError } from "./api-error.ts";
+import { audioRoutes } from "./audio.ts";
 import { chatRoute } from "./chat.ts";
 import { completionsRoute } from "./completions.ts";
+import { controlRoutes } from "./control.ts";
+import { createDispatch } from "./dispatch.ts";
+import { embeddingRoutes } from "./embeddings.ts";
 import { createEngineLoop } from "./engine-loop.ts";
 import { createEngineStats } from "./engine-stats.ts";
 import { createFaultPlan, type FaultRule } from "./fault-plan.ts";
 import { answerWithFault, faultHeader, parseFault } from "./faults.ts";
-import { headerOf, type HttpRequest } from "./http-message.ts";
-import { createHttpServer } from "./http-server.ts";
+import { createHttpServer, type HttpHandler } from "./http-server.ts";
+import { messagesRoutes } from "./messages.ts";
 import { createModelRegistry } from "./models.ts";
 import { defaultMockEngineConfig, type MockEngineConfig } from "./options.ts";
-import type { EngineParts, Route, Routes } from "./parts.ts";
+import type { EngineParts, Routes } from "./parts.ts";
 import { createRecorder, type ReceivedRequest } from "./recorder.ts";
-import { sendError, sendJson, type Reply } from "./reply.ts";
+import { sendError, sendJson, sendNothing } from "./reply.ts";
+import { readBody } from "./request-body.ts";
+import { responsesRoute } from "./responses.ts";
 import { createScheduler } from "./scheduler.ts";
+import { scoringRoutes } from "./scoring.ts";
 import { serverRoutes } from "./server-routes.ts";
+import { tokenizationRoutes } from "./tokenization.ts";
 import { hashTokens } from "./tokens.ts";
 
 /** What an engine can tell of itself, for tests; `GET /mock/state` answers with the same. */
@@ -60,12 +71,18 @@ const createIdSource = (seed: number, port: () => number): (() => string) => {
   };
 };
 
+const faultRequest = v.object({
+  fault: v.optional(v.string()),
+  every: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1))),
+  scope: v.optional(v.picklist(["inference", "all"])),
+});
+
 /** Starts an engine; options that are not given have the defaults of `mockEngineOptions`, but port 0. */
 export const createMockEngine = (
   options: Partial<MockEngineConfig>,
-  deps: { readonly clock: Clock },
+  deps: { readonly clock: Clock; readonly log?: Pick<Log, "error"> },
 ): MockEngine => {
-  const { clock } = deps;
+  const { clock, log } = deps;
   const given: MockEngineConfig = { ...defaultMockEngineConfig(), port: 0, ...options };
   const capacity = (given.numGpuBlocks - 1) * given.blockSize;
   const config: MockEngineConfig = { ...given, maxModelLen: Math.min(given.maxModelLen, capacity) };
@@ -74,9 +91,6 @@ export const createMockEngine = (
   const stats = createEngineStats(config.maxModelLen);
   const loop = createEngineLoop(scheduler, config.timeScale, { clock, observer: stats });
   const recorder = createRecorder(keptRequests);
-  const faults = createFaultPlan(
-    config.fault && { fault: config.fault, every: config.faultEvery, scope: config.faultScope },
-  );
   const newId = createIdSource(config.seed, () => server.port);
   const models = createModelRegistry(config.servedModelName, config.maxModelLen, { clock, newId });
   const parts: EngineParts = { config, clock, models, loop, stats, newId };
@@ -99,53 +113,48 @@ export const createMockEngine = (
         : { fault: parseFault(fault), every: rule?.every ?? 1, scope: rule?.scope ?? "inference" },
     );
 
-  const routes: Routes = {
-    ...serverRoutes(parts, {
-      scheduler,
-      startedAtMs: clock.now(),
-      load: () => scheduler.running() + scheduler.waiting(),
-    }),
+  const inference: Routes = {
     "POST /v1/chat/completions": chatRoute(parts),
     "POST /v1/completions": completionsRoute(parts),
+    "POST /v1/responses": responsesRoute(parts),
+    ...messagesRoutes(parts),
+    ...embeddingRoutes(parts),
+    ...scoringRoutes(parts),
+    ...tokenizationRoutes(parts),
+    ...audioRoutes(parts),
+  };
+  const load = (): number => scheduler.running() + scheduler.waiting();
+  const routes: Routes = {
+    ...inference,
+    ...serverRoutes(parts, { scheduler, startedAtMs: clock.now(), load }),
+    ...controlRoutes(parts, { scheduler }),
     "GET /mock/state": (_request, reply) => sendJson(reply, 200, state()),
     "POST /mock/fault": (request, reply) => {
-      const rule = JSON.parse(request.body.toString()) as {
-        fault?: string;
-        every?: number;
-        scope?: FaultRule["scope"];
-      };
-      setFault(rule.fault, rule);
-      sendJson(reply, 200, {});
+      const { fault, every, scope } = readBody(request, faultRequest);
+      try {
+        setFault(fault, { every: every ?? 1, scope: scope ?? "inference" });
+      } catch (error) {
+        throw error instanceof RangeError ? new ApiError(400, error.message, { param: "fault" }) : error;
+      }
+      sendNothing(reply);
     },
   };
-  const table = new Map<string, Route>(Object.entries(routes));
+  const faults = createFaultPlan(
+    config.fault && { fault: config.fault, every: config.faultEvery, scope: config.faultScope },
+    ({ method, path }) => `${method} ${path}` in inference,
+  );
+  const dispatch = createDispatch(routes, {
+    apiKey: config.apiKey,
+    newRequestId: config.enableRequestIdHeaders ? newId : undefined,
+    onDefect: (error) => log?.error(`mock engine: ${error instanceof Error ? error.stack : String(error)}`),
+  });
 
-  const dispatch = (request: HttpRequest, reply: Reply): void => {
-    if (config.apiKey !== undefined && request.path.startsWith("/v1")) {
-      if (headerOf(request, "authorization") !== `Bearer ${config.apiKey}`) {
-        return sendJson(reply, 401, { error: "Unauthorized" });
-      }
-    }
-    const route = table.get(`${request.method} ${request.path}`);
-    if (route) return route(request, reply);
-    const allowed = ["GET", "POST"].filter((method) => table.has(`${method} ${request.path}`));
-    if (allowed.length === 0) return sendJson(reply, 404, { detail: "Not Found" });
-    const body = JSON.stringify({ detail: "Method Not Allowed" });
-    reply.head(405, {
-      contentType: "application/json",
-      length: body.length,
-      headers: { allow: allowed.join(", ") },
-    });
-    reply.write(body);
-    reply.end();
-  };
-
-  const handler = (request: HttpRequest, reply: Reply): void => {
+  const handler: HttpHandler = (request, reply) => {
     if (request.path.startsWith("/mock/")) return dispatch(request, reply);
     recorder.add(request, clock.now());
     const fault = faults.choose(request);
     if (fault === undefined) return dispatch(request, reply);
-    if (typeof fault === "string") return sendError(reply, 400, fault, faultHeader);
+    if (typeof fault === "string") return sendError(reply, new ApiError(400, fault, { param: faultHeader }));
     answerWithFault(fault, reply, clock, (faulty) => dispatch(request, faulty));
   };
 

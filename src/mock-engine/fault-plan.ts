@@ -17,10 +17,6 @@ export interface FaultPlan {
   readonly choose: (request: HttpRequest) => Fault | string | undefined;
 }
 
-/** The paths whose requests are not for inference. */
-const isInference = (request: HttpRequest): boolean =>
-  request.method === "POST" && !/^\/(?:sleep|wake_up|v1\/(?:un)?load_lora_adapter)$/.test(request.path);
-
 const readWish = (wish: string): Fault | string => {
   try {
     return parseFault(wish);
@@ -30,8 +26,11 @@ const readWish = (wish: string): Fault | string => {
   }
 };
 
-/** A plan with one rule, or none. */
-export const createFaultPlan = (initial: FaultRule | undefined): FaultPlan => {
+/** A plan with one rule, or none; `isInference` tells the requests that a rule of that scope may meet. */
+export const createFaultPlan = (
+  initial: FaultRule | undefined,
+  isInference: (request: HttpRequest) => boolean,
+): FaultPlan => {
   let rule = initial;
   let seen = 0;
   return {

@@ -1,5 +1,6 @@
 import type { Clock } from "../core/clock.ts";
-import { errorBody, sendError, type Ending, type Reply } from "./reply.ts";
+import { ApiError, errorBody } from "./api-error.ts";
+import { sendError, type Ending, type Reply } from "./reply.ts";
 
 /** One way in which an answer goes wrong. */
 export type Fault =
@@ -113,14 +114,17 @@ const delayed = (reply: Reply, clock: Clock, lag: (ageMs: number) => number): Re
 
 /** After `events` events: vLLM's error event and `[DONE]`; an answer that is no stream becomes a plain 500. */
 const withErrorEvent = (reply: Reply, events: number): Reply => {
-  const message = "EngineCore encountered an issue. See stack trace (above) for the root cause.";
+  const error = new ApiError(
+    500,
+    "EngineCore encountered an issue. See stack trace (above) for the root cause.",
+  );
   let left = events;
   let isOver = false;
   const tasks: (() => void)[] = [];
   const fail = (): void => {
     isOver = true;
     for (const task of tasks) task();
-    reply.write(`data: ${JSON.stringify(errorBody(500, message))}\n\ndata: [DONE]\n\n`);
+    reply.write(`data: ${JSON.stringify(errorBody(error))}\n\ndata: [DONE]\n\n`);
     reply.end();
   };
   return {
@@ -128,7 +132,7 @@ const withErrorEvent = (reply: Reply, events: number): Reply => {
     head: (status, head) => {
       if (head.length === undefined) return reply.head(status, head);
       isOver = true;
-      sendError(reply, 500, message);
+      sendError(reply, error);
     },
     write: (data) => {
       if (isOver) return;
@@ -163,7 +167,7 @@ export const answerWithFault = (
     case "garbage":
       return reply.abort("fin", "\u0000\u0001 this is not HTTP \u00ff\r\n\r\n");
     case "status":
-      return sendError(reply, fault.status, `Simulated fault: status ${fault.status}`);
+      return sendError(reply, new ApiError(fault.status, `Simulated fault: status ${fault.status}`));
     case "reset-after":
       return next(cutAfter(reply, fault.bytes, "reset"));
     case "truncate-after":

@@ -1,101 +1,152 @@
 import { writeAnswer, type Answer, type AnswerLimits } from "./answer.ts";
+import { ApiError } from "./api-error.ts";
+import type { FinishReason } from "./engine-stats.ts";
 import type { ServedModel } from "./models.ts";
 import type { EngineParts } from "./parts.ts";
-import { sendError, type Reply } from "./reply.ts";
-import type { Sequence } from "./scheduler.ts";
+import type { Reply } from "./reply.ts";
 import { hashTokens } from "./tokens.ts";
 
 /** What a request asks the model, and the rules for the answer. */
 export interface GenerationRequest {
   readonly prompt: readonly number[];
   readonly model: ServedModel;
-  readonly maxTokens: number | null | undefined;
-  readonly minTokens?: number | null | undefined;
-  readonly ignoreEos?: boolean | null | undefined;
+  readonly max_tokens?: number | null | undefined;
+  readonly min_tokens?: number | null | undefined;
+  readonly ignore_eos?: boolean | null | undefined;
   readonly stop?: string | readonly string[] | null | undefined;
   readonly seed?: number | null | undefined;
-  readonly cacheSalt?: string | null | undefined;
+  readonly cache_salt?: string | null | undefined;
 }
 
-/** An answer that the engine has begun to work on. */
-export interface Generation {
+/** An answer that can be given: checked, written, but not begun. */
+export interface PlannedAnswer {
+  readonly prompt: readonly number[];
   readonly answer: Answer;
+  readonly blockHashes: readonly number[];
+}
+
+/** What one step of the engine adds to an answer. */
+export interface OutputStep {
+  readonly text: string;
+  /** Tokens of the answer so far. */
+  readonly tokens: number;
+  /** Set when it is over. */
+  readonly finish?: { readonly reason: FinishReason; readonly stopReason: string | null };
+}
+
+/** An answer that the engine works on. */
+export interface Generation {
   readonly promptTokens: number;
-  /** Prompt tokens that the prefix cache held; 0 until the first token. */
+  /** Prompt tokens that the prefix cache held; known from the first step on. */
   readonly cachedTokens: () => number;
 }
 
-/** vLLM's usage object; `tokens` of the answer so far. */
-export const usageOf = (promptTokens: number, tokens: number, cachedTokens?: number): object => ({
-  prompt_tokens: promptTokens,
-  total_tokens: promptTokens + tokens,
-  completion_tokens: tokens,
-  ...(cachedTokens === undefined ? {} : { prompt_tokens_details: { cached_tokens: cachedTokens } }),
-});
-
-/** The limits that a request sets, or the sentence and the field that refuse it. */
-const limitsOf = (
-  request: GenerationRequest,
-  maxModelLen: number,
-): AnswerLimits | { readonly refusal: string; readonly param: string } => {
-  const { maxTokens } = request;
-  const room = maxModelLen - request.prompt.length;
-  if (maxTokens !== null && maxTokens !== undefined && maxTokens < 1) {
-    return { refusal: `max_tokens must be at least 1, got ${maxTokens}.`, param: "max_tokens" };
+const limitsOf = (request: GenerationRequest, maxModelLen: number): AnswerLimits => {
+  const maxTokens = request.max_tokens ?? undefined;
+  const length = request.prompt.length;
+  if (maxTokens !== undefined && maxTokens < 1) {
+    throw new ApiError(400, `max_tokens must be at least 1, got ${maxTokens}.`, { param: "max_tokens" });
   }
-  if (room < (maxTokens ?? 1)) {
-    const refusal =
-      `This model's maximum context length is ${maxModelLen} tokens. However, you requested ${maxTokens ?? 1} ` +
-      `output tokens and your prompt contains ${request.prompt.length} input tokens, for a total of ` +
-      `${request.prompt.length + (maxTokens ?? 1)} tokens. Please reduce the length of the input prompt or the ` +
-      "number of requested output tokens.";
-    return { refusal, param: "input_tokens" };
+  const wanted = maxTokens ?? 1;
+  if (length + wanted > maxModelLen) {
+    const message =
+      `This model's maximum context length is ${maxModelLen} tokens. However, you requested ${wanted} output ` +
+      `tokens and your prompt contains ${length} input tokens, for a total of ${length + wanted} tokens. Please ` +
+      "reduce the length of the input prompt or the number of requested output tokens.";
+    throw new ApiError(400, message, { param: "input_tokens" });
   }
   const stop = request.stop ?? [];
   return {
-    maxTokens: maxTokens ?? room,
-    minTokens: request.minTokens ?? 0,
-    ignoreEos: request.ignoreEos ?? false,
+    maxTokens: maxTokens ?? maxModelLen - length,
+    minTokens: request.min_tokens ?? 0,
+    ignoreEos: request.ignore_eos ?? false,
     stop: typeof stop === "string" ? [stop] : stop,
   };
 };
 
-/**
- * Submits a request to the engine and calls `onToken` for each token of the answer. Answers 400 and returns
- * `undefined` when its limits cannot be met; ends the work when the client leaves.
- */
-export const generate = (
+/** Tokens of a prompt as the engine computes them: an empty one still has its first token. */
+export const promptTokens = (tokens: readonly number[]): readonly number[] =>
+  tokens.length > 0 ? tokens : [0];
+
+/** Plans the answer to a request; throws vLLM's 400 when its limits cannot be met. */
+export const planAnswer = (parts: EngineParts, request: GenerationRequest): PlannedAnswer => {
+  const { config } = parts;
+  const prompt = promptTokens(request.prompt);
+  const limits = limitsOf({ ...request, prompt }, config.maxModelLen);
+  const { cacheSalt } = request.model;
+  const seed = hashTokens([[config.seed, request.seed ?? 0], prompt], config.blockSize, cacheSalt).all;
+  const answer = writeAnswer(seed, config.answerTokens, limits);
+  const salt = `${cacheSalt}${request.cache_salt ?? ""}`;
+  return { prompt, answer, blockHashes: hashTokens([prompt, answer.tokens], config.blockSize, salt).blocks };
+};
+
+/** Begins a planned answer and calls `onStep` for each token; ends the work when the client leaves. */
+export const startAnswer = (
   parts: EngineParts,
   reply: Reply,
-  request: GenerationRequest,
-  onToken: (index: number, isLast: boolean) => void,
-): Generation | undefined => {
-  const { config, loop, stats } = parts;
-  const limits = limitsOf(request, config.maxModelLen);
-  if ("refusal" in limits) {
-    sendError(reply, 400, limits.refusal, limits.param);
-    return undefined;
-  }
-  const prompt = request.prompt.length > 0 ? request.prompt : [0];
-  const salt = `${request.model.cacheSalt}${request.cacheSalt ?? ""}`;
-  const seed = hashTokens(
-    [[config.seed, request.seed ?? 0], prompt],
-    config.blockSize,
-    request.model.cacheSalt,
-  ).all;
-  const answer = writeAnswer(seed, config.answerTokens, limits);
-  const sequence: Sequence = loop.submit(
-    {
-      promptTokens: prompt.length,
-      outputTokens: answer.pieces.length,
-      blockHashes: hashTokens([prompt, answer.tokens], config.blockSize, salt).blocks,
-    },
+  plan: PlannedAnswer,
+  onStep: (step: OutputStep) => void,
+): Generation => {
+  const { loop, stats } = parts;
+  const { answer, prompt, blockHashes } = plan;
+  const sequence = loop.submit(
+    { promptTokens: prompt.length, outputTokens: answer.pieces.length, blockHashes },
     ({ emitted, status }) => {
-      const isLast = status === "finished";
-      if (isLast) stats.countFinish(answer.finishReason);
-      onToken(emitted - 1, isLast);
+      if (status === "aborted") {
+        return onStep({ text: "", tokens: emitted, finish: { reason: "abort", stopReason: null } });
+      }
+      const text = answer.pieces[emitted - 1] ?? "";
+      if (status !== "finished") return onStep({ text, tokens: emitted });
+      stats.countFinish(answer.finishReason);
+      const finish = { reason: answer.finishReason, stopReason: answer.stopReason };
+      onStep({ text, tokens: emitted, finish });
     },
   );
   reply.onAbandoned(() => loop.abort(sequence));
-  return { answer, promptTokens: prompt.length, cachedTokens: () => sequence.cachedTokens ?? 0 };
+  return { promptTokens: prompt.length, cachedTokens: () => sequence.cachedTokens ?? 0 };
 };
+
+/** Computes prompts that need no answer, such as texts to embed, and calls `onDone` when all are done. */
+export const startPrompts = (
+  parts: EngineParts,
+  reply: Reply,
+  prompts: readonly { readonly tokens: readonly number[]; readonly salt: string }[],
+  onDone: () => void,
+): void => {
+  const { config, loop, stats } = parts;
+  for (const { tokens } of prompts) {
+    if (tokens.length <= config.maxModelLen) continue;
+    const message =
+      `This model's maximum context length is ${config.maxModelLen} tokens. However, your request has ` +
+      `${tokens.length} input tokens. Please reduce the length of the input messages.`;
+    throw new ApiError(400, message, { param: "input_tokens" });
+  }
+  let left = prompts.length;
+  let isAborted = false;
+  const sequences = prompts.map(({ tokens, salt }) =>
+    loop.submit(
+      {
+        promptTokens: tokens.length,
+        outputTokens: 0,
+        blockHashes: hashTokens([tokens], config.blockSize, salt).blocks,
+      },
+      ({ status }) => {
+        isAborted ||= status === "aborted";
+        if (!isAborted) stats.countFinish("stop");
+        left -= 1;
+        if (left > 0) return;
+        if (isAborted) reply.abort("fin");
+        else onDone();
+      },
+    ),
+  );
+  reply.onAbandoned(() => sequences.forEach(loop.abort));
+};
+
+/** vLLM's usage object; without `cachedTokens` it has no details, as in the middle of a stream. */
+export const usageOf = (prompt: number, tokens: number, cachedTokens?: number): object => ({
+  prompt_tokens: prompt,
+  total_tokens: prompt + tokens,
+  completion_tokens: tokens,
+  ...(cachedTokens === undefined ? {} : { prompt_tokens_details: { cached_tokens: cachedTokens } }),
+});

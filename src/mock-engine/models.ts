@@ -1,4 +1,5 @@
 import type { Clock } from "../core/clock.ts";
+import { ApiError } from "./api-error.ts";
 
 /** A model that the engine serves under some name. */
 export interface ServedModel {
@@ -10,8 +11,8 @@ export interface ServedModel {
 
 /** The names that an engine answers to: those of its model and its LoRA adapters. */
 export interface ModelRegistry {
-  /** The model behind a name; an absent name means the base model, as in vLLM. */
-  readonly find: (name: string | null | undefined) => ServedModel | undefined;
+  /** The model behind a name; an absent name means the base model; throws vLLM's 404 for an unknown one. */
+  readonly find: (name: string | null | undefined) => ServedModel;
   readonly has: (adapter: string) => boolean;
   readonly load: (adapter: string, path: string) => void;
   readonly unload: (adapter: string) => boolean;
@@ -58,7 +59,8 @@ export const createModelRegistry = (
   return {
     find: (name) => {
       if (!name || names.includes(name)) return base;
-      return adapters.has(name) ? { name, cacheSalt: `lora ${name}` } : undefined;
+      if (adapters.has(name)) return { name, cacheSalt: `lora ${name}` };
+      throw new ApiError(404, `The model \`${name}\` does not exist.`, { param: "model" });
     },
     has: (adapter) => adapters.has(adapter),
     load: (adapter, path) => {

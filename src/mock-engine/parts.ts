@@ -17,8 +17,8 @@ export interface EngineParts {
   readonly newId: () => string;
 }
 
-/** Answers one request, now or later. */
-export type Route = (request: HttpRequest, reply: Reply) => void;
+/** Answers one request, now or later; throws or rejects with an `ApiError` what it refuses. */
+export type Route = (request: HttpRequest, reply: Reply) => void | Promise<void>;
 
 /** Routes by method and path, such as `POST /v1/completions`. */
 export type Routes = Readonly<Record<`${"GET" | "POST"} /${string}`, Route>>;

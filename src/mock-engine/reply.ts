@@ -1,3 +1,5 @@
+import { errorBody, type ApiError } from "./api-error.ts";
+
 /** How a connection ends when its answer is not completed. */
 export type Ending = "fin" | "reset";
 
@@ -37,21 +39,10 @@ export const sendNothing = (reply: Reply): void => {
   reply.end();
 };
 
-// The `type` that vLLM gives to errors of a status.
-const errorTypes: Readonly<Record<number, string>> = {
-  400: "BadRequestError",
-  404: "NotFoundError",
-  429: "TooManyRequestsError",
-  500: "InternalServerError",
-  501: "NotImplementedError",
-  503: "ServiceUnavailableError",
-};
-
-/** vLLM's error object. */
-export const errorBody = (status: number, message: string, param: string | null = null): unknown => ({
-  error: { message, type: errorTypes[status] ?? "Error", param, code: status },
-});
+/** Opens a stream of server-sent events. */
+export const openStream = (reply: Reply): void =>
+  reply.head(200, { contentType: "text/event-stream; charset=utf-8" });
 
 /** Sends vLLM's error object. */
-export const sendError = (reply: Reply, status: number, message: string, param: string | null = null): void =>
-  sendJson(reply, status, errorBody(status, message, param));
+export const sendError = (reply: Reply, error: ApiError): void =>
+  sendJson(reply, error.status, errorBody(error));

@@ -1,7 +1,7 @@
 const maxTokenBytes = 6;
 
 // Tokens of one byte come first, then those of two, and so on, so that an id tells its length.
-const firstIdOfLength: readonly number[] = [0, 0, 1, 2, 3, 4, 5, 6].map((length) => {
+const firstIdOfLength: readonly number[] = Array.from({ length: maxTokenBytes + 2 }, (_, length) => {
   let first = 0;
   for (let shorter = 1; shorter < length; shorter += 1) first += 256 ** shorter;
   return first;
@@ -91,6 +91,15 @@ export interface TokenHashes {
   readonly all: number;
 }
 
+/** Spreads every bit of the input over all 32 of the result (the finish of MurmurHash3). */
+const scatter = (input: number): number => {
+  let bits = input ^ (input >>> 16);
+  bits = Math.imul(bits, 0x85ebca6b);
+  bits ^= bits >>> 13;
+  bits = Math.imul(bits, 0xc2b2ae35);
+  return (bits ^ (bits >>> 16)) >>> 0;
+};
+
 /**
  * Chained hashes: a block's covers every token before it, and `salt`, which keeps apart sequences that must not
  * share cached blocks. 52 bits wide, so that it is an exact number.
@@ -108,7 +117,7 @@ export const hashTokens = (
     low = Math.imul(low + value, 0xcc9e2d51) ^ high;
     low ^= low >>> 13;
   };
-  const value = (): number => (high >>> 0) * 2 ** 20 + (low >>> 12);
+  const value = (): number => scatter(high) * 2 ** 20 + (scatter(low) >>> 12);
   for (let index = 0; index < salt.length; index += 1) mix(salt.charCodeAt(index) + 1);
   const blocks: number[] = [];
   let count = 0;
