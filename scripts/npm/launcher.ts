@@ -28,29 +28,34 @@ const findExecutable = (): string => {
   }
 };
 
-const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+/** `npx` and `bunx` can be stopped without a word to what they run. */
+const isUnderPackageRunner = process.env["npm_command"] === "exec";
 
-/** How often a launcher under `npm exec` looks whether that is still there. */
+/** How often a launcher under a package runner looks whether that is still there. */
 const parentCheckMs = 500;
 
-/** Runs the executable as this process's deputy: signals go to it, its end is ours. */
+const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
+/** Runs the executable in place of this process: signals go to it, and its end is ours. */
 const runExecutable = (path: string): void => {
-  // The executable ends when this launcher is gone, however it went.
-  const env = { ...process.env, VLLM_ROUTER_SHIM: "1" };
-  const child = spawn(path, process.argv.slice(2), { stdio: "inherit", env });
+  const child = spawn(path, process.argv.slice(2), {
+    stdio: "inherit",
+    // Tells it to end when this launcher is gone, however it went.
+    env: { ...process.env, VLLM_ROUTER_SHIM: "1" },
+  });
   const passOn = (signal: NodeJS.Signals): void => {
     child.kill(signal);
   };
   for (const signal of signals) process.on(signal, passOn);
-
-  // Whoever stops `npx` stops npm or the shell below it, and neither tells us.
-  if (process.env["npm_command"] === "exec") {
+  if (isUnderPackageRunner) {
     const parent = process.ppid;
-    setInterval(() => {
-      if (process.ppid !== parent) child.kill("SIGTERM");
-    }, parentCheckMs).unref();
+    const timer = setInterval(() => {
+      if (process.ppid === parent) return;
+      clearInterval(timer);
+      child.kill("SIGTERM");
+    }, parentCheckMs);
+    timer.unref();
   }
-
   child.once("error", (error) => fail(`${path}: ${error.message}`));
   child.once("exit", (code, signal) => {
     for (const name of signals) process.off(name, passOn);
@@ -60,6 +65,7 @@ const runExecutable = (path: string): void => {
 };
 
 if (process.versions.bun !== undefined && Bun.semver.order(Bun.version, OLDEST_BUN) >= 0) {
+  if (isUnderPackageRunner) process.env["VLLM_ROUTER_SHIM"] = "1";
   // Not a literal, so that neither the bundler nor the compiler looks for a file that assembling puts there.
   const product = "./router.js";
   await import(product);
