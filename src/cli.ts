@@ -2,6 +2,7 @@ import { describeConfig } from "./cli/check.ts";
 import { type CliPlatform, type Command, refuse, tableCommand } from "./cli/command.ts";
 import { healthcheck } from "./cli/healthcheck.ts";
 import { printHelp } from "./cli/help.ts";
+import { mockEngine } from "./cli/mock-engine.ts";
 import { readRouterConfig } from "./cli/router-config.ts";
 import { serve } from "./cli/serve.ts";
 import { parseArgv } from "./config/argv.ts";
@@ -54,6 +55,7 @@ const versionCommand: Command = tableCommand({
 /** Every command; the first one is meant where none is named. A new command is one line. */
 export const commands: readonly [Command, ...Command[]] = [
   serveCommand,
+  mockEngine,
   checkCommand,
   healthcheck,
   versionCommand,
@@ -67,7 +69,7 @@ export const runCli = async (argv: readonly string[], platform: CliPlatform): Pr
   const command = named ?? commands[0];
   const commandLine = parseArgv(command.options, named ? argv.slice(1) : argv);
   if (commandLine.help) {
-    printHelp(command, commands, platform.columns);
+    printHelp(command, commands, platform.columns());
     return 0;
   }
   return commandLine.version ? printVersion(platform) : command.run(commandLine, platform);

@@ -32,7 +32,7 @@ const run = async (): Promise<number> => {
   const exitCode = await runCli(process.argv.slice(2), {
     env: process.env,
     write: writer.write,
-    columns: process.stdout.columns ?? 100,
+    columns: () => process.stdout.columns ?? 100,
     clock: systemClock,
     fetch: engineFetch,
     faults,

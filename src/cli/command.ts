@@ -12,8 +12,8 @@ import type { Faults } from "./faults.ts";
 export interface CliPlatform {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly write: WriteLine;
-  /** Width of the terminal, for help. */
-  readonly columns: number;
+  /** Width of the terminal; asked only for help, since it takes 10 ms to know. */
+  readonly columns: () => number;
   readonly clock: Clock;
   readonly fetch: EngineFetch;
   readonly faults: Faults;
@@ -36,6 +36,10 @@ export interface Command {
   /** Resolves to the exit code; called with a command line that asks for neither help nor the version. */
   readonly run: (commandLine: CommandLine, platform: CliPlatform) => Promise<number>;
 }
+
+/** What went wrong outside of the router, in one line. */
+export const describeError = (error: unknown): string =>
+  escapeLine(error instanceof Error ? error.message : String(error));
 
 /** Writes what is wrong to stderr, errors of usage under a line that shows the usage; returns the exit code. */
 export const refuse = (

@@ -1,7 +1,7 @@
 import { serverOptions } from "../config/options/server.ts";
 import { text } from "../config/schemas.ts";
 import type { OptionTable, OptionValues } from "../core/option.ts";
-import { type CliPlatform, type Command, tableCommand } from "./command.ts";
+import { type CliPlatform, type Command, describeError, tableCommand } from "./command.ts";
 
 const TIMEOUT_MS = 3000;
 
@@ -20,11 +20,6 @@ const options = {
 const reachable = (host: string): string => {
   const address = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
   return address.includes(":") && !address.startsWith("[") ? `[${address}]` : address;
-};
-
-const describeFailure = (error: unknown): string => {
-  if (!(error instanceof Error)) return String(error);
-  return "code" in error && typeof error.code === "string" ? error.code : error.message;
 };
 
 const run = async (
@@ -46,7 +41,7 @@ const run = async (
     write(response.ok ? "stdout" : "stderr", `${target} answered ${response.status}\n`);
     return response.ok ? 0 : 1;
   } catch (error) {
-    write("stderr", `${target} failed: ${describeFailure(error)}\n`);
+    write("stderr", `${target} failed: ${describeError(error)}\n`);
     return 1;
   }
 };

@@ -2,7 +2,7 @@ import type { Config } from "../config/config.ts";
 import { createLog } from "../core/log.ts";
 import { createRouter } from "../router.ts";
 import { version } from "../version.ts";
-import type { CliPlatform } from "./command.ts";
+import { type CliPlatform, describeError } from "./command.ts";
 
 const aborted = async (signal: AbortSignal): Promise<void> => {
   if (signal.aborted) return;
@@ -52,8 +52,7 @@ export const serve = async (
   try {
     server = listen();
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    log.error(`Cannot listen on ${settings.host}:${settings.port}: ${reason}`);
+    log.error(`Cannot listen on ${settings.host}:${settings.port}: ${describeError(error)}`);
     return 1;
   }
   const count = discovery.backends.length;
