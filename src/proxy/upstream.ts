@@ -35,42 +35,29 @@ export const upstreamError = (error: unknown, signal: AbortSignal): RouterError 
   return new RouterError("upstream_invalid", "The engine's answer is not valid HTTP.", options);
 };
 
-const send = async (fetch: EngineFetch, url: string, request: EngineRequest): Promise<Response> => {
-  try {
-    return await fetch(url, request);
-  } catch (error) {
-    throw upstreamError(error, request.signal);
-  }
-};
-
-/** A pooled connection that the engine has closed meanwhile fails at once; a new one settles whether it lives. */
+/**
+ * A pooled connection that the engine has closed meanwhile fails at once; a new one settles whether it lives.
+ */
 const sendOverLiveConnection = async (
   fetch: EngineFetch,
   url: string,
   request: EngineRequest,
   isReplaySafe: boolean,
-): Promise<Response> => {
-  try {
-    return await send(fetch, url, request);
-  } catch (error) {
-    if (!isReplaySafe || !(error instanceof RouterError) || error.code !== "upstream_reset") throw error;
-    return send(fetch, url, { ...request, fresh: true });
-  }
-};
+): Promise<Response> =>
+  fetch(url, request).catch(async (error: unknown) => {
+    const failure = upstreamError(error, request.signal);
+    if (!isReplaySafe || failure.code !== "upstream_reset") throw failure;
+    return fetch(url, { ...request, fresh: true }).catch((again: unknown) => {
+      throw upstreamError(again, request.signal);
+    });
+  });
 
 const isRelayable = (status: number): boolean =>
   (status >= 200 && status < 300) || (status >= 400 && status < 600);
 
-const readFirst = async (response: Response): Promise<Pick<Answer, "first" | "rest">> => {
-  const { body, headers } = response;
-  if (body === null) return { first: undefined };
+const isShort = (headers: Headers): boolean => {
   const length = headers.get("content-length");
-  if (length !== null && Number(length) <= WHOLE_BODY_LIMIT && !isEventStream(headers)) {
-    return { first: new Uint8Array(await response.arrayBuffer()) };
-  }
-  const rest: BodyReader = body.getReader();
-  const { done, value } = await rest.read();
-  return done ? { first: undefined } : { first: value, rest };
+  return length !== null && Number(length) <= WHOLE_BODY_LIMIT && !isEventStream(headers);
 };
 
 /**
@@ -93,7 +80,11 @@ export const exchange = async (
         `The engine answered with status ${status}, which a router cannot pass on.`,
       );
     }
-    return { status, headers, ...(await readFirst(response)) };
+    // Taken whole without a look at `body`, which would make it a stream first.
+    if (isShort(headers)) return { status, headers, first: new Uint8Array(await response.arrayBuffer()) };
+    const rest: BodyReader | undefined = response.body?.getReader();
+    const { done, value } = (await rest?.read()) ?? { done: true, value: undefined };
+    return done || !rest ? { status, headers, first: undefined } : { status, headers, first: value, rest };
   } catch (error) {
     throw upstreamError(error, request.signal);
   }
