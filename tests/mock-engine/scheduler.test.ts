@@ -1,0 +1,310 @@
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import {
+  createScheduler,
+  type Scheduler,
+  type SchedulerConfig,
+  type Sequence,
+} from "../../src/mock-engine/scheduler.ts";
+
+const config: SchedulerConfig = {
+  maxNumBatchedTokens: 8192,
+  maxNumSeqs: 256,
+  blockSize: 16,
+  numGpuBlocks: 32_768,
+  prefillTokensPerSecond: 8000,
+  decodeMs: 6,
+  decodeMsPerSeq: 0.35,
+};
+
+/** Block hashes of a text that shares nothing with one of another name. */
+const hashesOf = (name: number, tokens: number): number[] =>
+  Array.from({ length: Math.floor(tokens / config.blockSize) }, (_, index) => name * 100_000 + index);
+
+let names = 0;
+const submit = (
+  scheduler: Scheduler,
+  promptTokens: number,
+  outputTokens: number,
+  name = (names += 1),
+): Sequence =>
+  scheduler.submit({ promptTokens, outputTokens, blockHashes: hashesOf(name, promptTokens + outputTokens) });
+
+/** When each sequence got each of its tokens, in virtual milliseconds, running until nothing is left to do. */
+const run = (
+  scheduler: Scheduler,
+  startMs = 0,
+): { times: Map<Sequence, number[]>; steps: number; endMs: number } => {
+  const times = new Map<Sequence, number[]>();
+  let now = startMs;
+  let steps = 0;
+  for (let step = scheduler.beginStep(); step; step = scheduler.beginStep()) {
+    now += step.durationMs;
+    steps += 1;
+    for (const sequence of scheduler.finishStep()) times.set(sequence, [...(times.get(sequence) ?? []), now]);
+  }
+  return { times, steps, endMs: now };
+};
+
+const firstOf = (times: Map<Sequence, number[]>, sequence: Sequence): number =>
+  times.get(sequence)?.[0] ?? Number.NaN;
+
+describe("the time of a request", () => {
+  test("a prompt within one step has its first token after its prefill", () => {
+    const scheduler = createScheduler(config);
+    const sequence = submit(scheduler, 1000, 1);
+    expect(run(scheduler).times.get(sequence)).toEqual([125]);
+  });
+
+  test("a longer prompt is cut into steps of the token budget", () => {
+    const scheduler = createScheduler(config);
+    const sequence = submit(scheduler, 20_000, 1);
+    const { times, steps } = run(scheduler);
+    expect(steps).toBe(3);
+    expect(firstOf(times, sequence)).toBeCloseTo(2500);
+  });
+
+  test("prompts share the budget of a step, first come first", () => {
+    const scheduler = createScheduler(config);
+    const first = submit(scheduler, 6000, 2);
+    const second = submit(scheduler, 6000, 1);
+    const { times } = run(scheduler);
+    expect(firstOf(times, first)).toBeCloseTo(8192 / 8);
+    // The second step decodes the first and computes what is left of the second.
+    expect(firstOf(times, second)).toBeCloseTo(8192 / 8 + (12_000 - 8192) / 8 + 6 + 0.35);
+    expect(times.get(first)?.[1]).toBeCloseTo(firstOf(times, second));
+  });
+
+  test("a decode step grows with the sequences in it, and each gains one token", () => {
+    const scheduler = createScheduler(config);
+    const batch = Array.from({ length: 40 }, () => submit(scheduler, 10, 3));
+    const { times, endMs } = run(scheduler);
+    const prefillMs = 400 / 8;
+    const decodeMs = 6 + 0.35 * 40;
+    for (const sequence of batch) {
+      const [first, second, third] = times.get(sequence) ?? [];
+      expect([first, second, third]).toEqual([prefillMs, prefillMs + decodeMs, prefillMs + 2 * decodeMs]);
+    }
+    expect(endMs).toBe(prefillMs + 2 * decodeMs);
+  });
+
+  test("a request without an answer ends with its prompt", () => {
+    const scheduler = createScheduler(config);
+    const sequence = submit(scheduler, 800, 0);
+    expect(run(scheduler).times.get(sequence)).toEqual([100]);
+    expect([sequence.status, sequence.emitted, scheduler.usage()]).toEqual(["finished", 0, 0]);
+  });
+});
+
+describe("admission", () => {
+  test("no more than max-num-seqs run; the others wait in the order in which they came", () => {
+    const scheduler = createScheduler({ ...config, maxNumSeqs: 2 });
+    const sequences = [
+      submit(scheduler, 8, 2),
+      submit(scheduler, 8, 4),
+      submit(scheduler, 8, 1),
+      submit(scheduler, 8, 1),
+    ];
+    scheduler.beginStep();
+    expect([scheduler.running(), scheduler.waiting()]).toEqual([2, 2]);
+    scheduler.finishStep();
+    const { times } = run(scheduler);
+    expect(sequences.map(({ status }) => status)).toEqual(Array.from({ length: 4 }, () => "finished"));
+    const [, , third, fourth] = sequences.map((sequence) => firstOf(times, sequence));
+    expect(third).toBeLessThan(fourth ?? 0);
+  });
+
+  test("a prompt that finds no room holds back the shorter ones behind it", () => {
+    const scheduler = createScheduler({ ...config, numGpuBlocks: 11 });
+    submit(scheduler, 100, 2);
+    const long = submit(scheduler, 100, 1);
+    const short = submit(scheduler, 10, 1);
+    scheduler.beginStep();
+    expect([scheduler.running(), scheduler.waiting()]).toEqual([1, 2]);
+    scheduler.finishStep();
+    const { times } = run(scheduler);
+    expect(firstOf(times, short)).toBe(firstOf(times, long));
+  });
+
+  test("a step names those that run for the first time, once", () => {
+    const scheduler = createScheduler(config);
+    const sequence = submit(scheduler, 10_000, 2);
+    expect(scheduler.beginStep()?.admitted).toEqual([sequence]);
+    scheduler.finishStep();
+    expect(scheduler.beginStep()?.admitted).toEqual([]);
+  });
+});
+
+describe("the prefix cache", () => {
+  test("a prompt that came before is computed from its last block on", () => {
+    const scheduler = createScheduler(config);
+    submit(scheduler, 1000, 1, 7);
+    const { endMs } = run(scheduler);
+    const again = submit(scheduler, 1000, 1, 7);
+    expect(firstOf(run(scheduler, endMs).times, again) - endMs).toBeCloseTo((1000 - 62 * 16) / 8);
+    expect(again.cachedTokens).toBe(62 * 16);
+    expect(scheduler.totals()).toEqual({ preemptions: 0, prefixQueries: 2000, prefixHits: 62 * 16 });
+  });
+
+  test("a prompt of whole blocks is never cached whole, because its last token gives the first of the answer", () => {
+    const scheduler = createScheduler(config);
+    submit(scheduler, 64, 1, 8);
+    run(scheduler);
+    const again = submit(scheduler, 64, 1, 8);
+    run(scheduler);
+    expect(again.cachedTokens).toBe(48);
+  });
+
+  test("requests of one step share what the first of them computes", () => {
+    const scheduler = createScheduler(config);
+    const first = submit(scheduler, 1600, 1, 9);
+    const second = submit(scheduler, 1600, 1, 9);
+    expect(scheduler.beginStep()?.prefillTokens).toBe(1600 + 16);
+    expect([first.cachedTokens, second.cachedTokens]).toEqual([0, 1584]);
+  });
+
+  test("an answer is cached too: the next turn of a conversation finds it", () => {
+    const scheduler = createScheduler(config);
+    submit(scheduler, 160, 33, 10);
+    run(scheduler);
+    const next = submit(scheduler, 400, 1, 10);
+    run(scheduler);
+    // The last token of the answer is known, but was never computed.
+    expect(next.cachedTokens).toBe(192);
+  });
+
+  test("usage is the share of blocks in use, of those that can be used", () => {
+    const scheduler = createScheduler({ ...config, numGpuBlocks: 101 });
+    submit(scheduler, 16 * 25, 2);
+    scheduler.beginStep();
+    expect(scheduler.usage()).toBeCloseTo(0.25);
+    scheduler.finishStep();
+    run(scheduler);
+    expect(scheduler.usage()).toBe(0);
+  });
+
+  test("a reset empties it once nothing runs", () => {
+    const scheduler = createScheduler(config);
+    submit(scheduler, 100, 2, 11);
+    scheduler.beginStep();
+    expect(scheduler.resetPrefixCache()).toBe(false);
+    scheduler.finishStep();
+    run(scheduler);
+    expect(scheduler.resetPrefixCache()).toBe(true);
+    const again = submit(scheduler, 100, 1, 11);
+    run(scheduler);
+    expect(again.cachedTokens).toBe(0);
+  });
+});
+
+describe("a full cache", () => {
+  test("turns out the youngest, which starts over and still gives every token once", () => {
+    // Room for 8 blocks: two prompts of 3 blocks, which both grow to 5.
+    const scheduler = createScheduler({ ...config, numGpuBlocks: 9 });
+    const older = submit(scheduler, 48, 30);
+    const younger = submit(scheduler, 48, 30);
+    const { times } = run(scheduler);
+    expect(scheduler.totals().preemptions).toBe(1);
+    expect([times.get(older)?.length, times.get(younger)?.length]).toEqual([30, 30]);
+    expect(times.get(older)?.at(-1)).toBeLessThan(times.get(younger)?.at(-1) ?? 0);
+    expect([scheduler.usage(), scheduler.running(), scheduler.waiting()]).toEqual([0, 0, 0]);
+  });
+
+  test("a step that turns one out takes no new one in, and the one turned out goes first", () => {
+    const scheduler = createScheduler({ ...config, numGpuBlocks: 7 });
+    const older = submit(scheduler, 47, 20);
+    const younger = submit(scheduler, 47, 20);
+    scheduler.beginStep();
+    scheduler.finishStep();
+    const newcomer = submit(scheduler, 4, 1);
+    while (scheduler.totals().preemptions === 0) {
+      scheduler.beginStep();
+      scheduler.finishStep();
+    }
+    expect([older.status, younger.status, newcomer.status]).toEqual(["running", "waiting", "waiting"]);
+    run(scheduler);
+    expect([older.emitted, younger.emitted, newcomer.emitted]).toEqual([20, 20, 1]);
+  });
+
+  test("what it cached before counts as a query once, not again when it starts over", () => {
+    const scheduler = createScheduler({ ...config, numGpuBlocks: 9 });
+    submit(scheduler, 48, 30);
+    submit(scheduler, 48, 30);
+    run(scheduler);
+    expect(scheduler.totals().prefixQueries).toBe(96);
+  });
+});
+
+describe("aborts", () => {
+  test("free the blocks at once, also in the middle of a step, and give no more tokens", () => {
+    const scheduler = createScheduler(config);
+    const sequence = submit(scheduler, 100, 5);
+    scheduler.beginStep();
+    expect(scheduler.usage()).toBeGreaterThan(0);
+    expect(scheduler.abort(sequence)).toBe(true);
+    expect([scheduler.usage(), scheduler.running(), sequence.status]).toEqual([0, 0, "aborted"]);
+    expect(scheduler.finishStep()).toEqual([]);
+    expect(scheduler.abort(sequence)).toBe(false);
+    expect(scheduler.beginStep()).toBeUndefined();
+  });
+
+  test("a waiting request leaves the queue", () => {
+    const scheduler = createScheduler({ ...config, maxNumSeqs: 1 });
+    const running = submit(scheduler, 10, 2);
+    const waiting = submit(scheduler, 10, 2);
+    scheduler.beginStep();
+    scheduler.abort(waiting);
+    scheduler.finishStep();
+    run(scheduler);
+    expect([running.status, waiting.status, waiting.emitted]).toEqual(["finished", "aborted", 0]);
+  });
+});
+
+test("whatever comes and goes: limits hold, answers are whole, and every block comes back", () => {
+  const request = fc.record({
+    prompt: fc.integer({ min: 1, max: 90 }),
+    output: fc.integer({ min: 0, max: 40 }),
+    name: fc.integer({ min: 1, max: 4 }),
+    abortAfter: fc.option(fc.nat(30), { nil: undefined }),
+    at: fc.nat(20),
+  });
+  const limits = fc.record({
+    maxNumBatchedTokens: fc.integer({ min: 1, max: 64 }),
+    maxNumSeqs: fc.integer({ min: 1, max: 6 }),
+    // The longest request needs 9 blocks.
+    numGpuBlocks: fc.integer({ min: 10, max: 30 }),
+  });
+  fc.assert(
+    fc.property(limits, fc.array(request, { maxLength: 12 }), (given, requests) => {
+      const scheduler = createScheduler({ ...config, ...given });
+      const sequences = new Map<Sequence, number>();
+      for (let tick = 0; tick < 5000; tick += 1) {
+        for (const { prompt, output, name } of requests.filter(({ at }) => at === tick)) {
+          sequences.set(submit(scheduler, prompt, output, name), 0);
+        }
+        const step = scheduler.beginStep();
+        expect(scheduler.running()).toBeLessThanOrEqual(given.maxNumSeqs);
+        expect(scheduler.usage()).toBeLessThanOrEqual(1);
+        if (step) expect(step.prefillTokens + step.decodes).toBeLessThanOrEqual(given.maxNumBatchedTokens);
+        const order = [...sequences.keys()];
+        for (const [index, { abortAfter }] of requests.entries()) {
+          const sequence = order[index];
+          if (sequence && abortAfter === tick) scheduler.abort(sequence);
+        }
+        for (const sequence of scheduler.finishStep()) {
+          expect(sequence.status).not.toBe("aborted");
+          sequences.set(sequence, (sequences.get(sequence) ?? 0) + 1);
+        }
+        if (!step && tick > 20) break;
+      }
+      for (const [sequence, tokens] of sequences) {
+        if (sequence.status === "aborted") continue;
+        expect(sequence.status).toBe("finished");
+        expect(tokens).toBe(Math.max(1, sequence.outputTokens));
+      }
+      expect([scheduler.running(), scheduler.waiting(), scheduler.usage()]).toEqual([0, 0, 0]);
+      expect(scheduler.resetPrefixCache()).toBe(true);
+    }),
+    { numRuns: 300 },
+  );
+});
