@@ -13,6 +13,9 @@ const CLOSE_BRACKET = 0x5d;
 const OPEN_BRACE = 0x7b;
 const CLOSE_BRACE = 0x7d;
 
+/** Most fields that an object may have, as a bound on the time that their names take. */
+export const MAX_FIELDS = 10_000;
+
 const decoder = new TextDecoder();
 
 const isSpace = (byte: number | undefined): boolean =>
@@ -21,12 +24,13 @@ const isSpace = (byte: number | undefined): boolean =>
 /**
  * Where the value of each top-level field of a JSON object lies, found without parsing the values: a string is
  * crossed at the speed of a byte search. Of duplicate fields the last counts, as in every JSON parser that
- * engines use. Throws SyntaxError where the outline is not that of an object or nests deeper than `maxDepth`;
- * what is inside values is for the engine to check.
+ * engines use. Throws SyntaxError where the outline is not that of an object, nests deeper than `maxDepth` or has
+ * more than MAX_FIELDS fields; what is inside values is for the engine to check.
  */
 export const fieldSpans = (bytes: Uint8Array, maxDepth: number): ReadonlyMap<string, Span> => {
   const spans = new Map<string, Span>();
   let at = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0;
+  let fields = 0;
 
   const fail = (what: string): never => {
     throw new SyntaxError(`${what} at byte ${at}`);
@@ -81,6 +85,8 @@ export const fieldSpans = (bytes: Uint8Array, maxDepth: number): ReadonlyMap<str
   expect(OPEN_BRACE);
   skipSpace();
   while (bytes[at] !== CLOSE_BRACE) {
+    fields += 1;
+    if (fields > MAX_FIELDS) fail("too many fields");
     const nameAt = at;
     skipString();
     const name: unknown = JSON.parse(decoder.decode(bytes.subarray(nameAt, at)));
