@@ -1,4 +1,5 @@
 #!/usr/bin/env bun
+import { isatty } from "node:tty";
 import { createFaults } from "./cli/faults.ts";
 import { createProcessWriter, engineFetch, systemClock } from "./platform.ts";
 import { planStart } from "./reexec.ts";
@@ -33,6 +34,7 @@ const run = async (): Promise<number> => {
     env: process.env,
     write: writer.write,
     columns: () => process.stdout.columns ?? 100,
+    isTerminal: () => isatty(1),
     clock: systemClock,
     fetch: engineFetch,
     faults,

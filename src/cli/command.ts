@@ -12,8 +12,10 @@ import type { Faults } from "./faults.ts";
 export interface CliPlatform {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly write: WriteLine;
-  /** Width of the terminal; asked only for help, since it takes 10 ms to know. */
+  /** Width of the terminal; asked only where it matters, since it takes 10 ms to know. */
   readonly columns: () => number;
+  /** Whether standard output is a terminal. */
+  readonly isTerminal: () => boolean;
   readonly clock: Clock;
   readonly fetch: EngineFetch;
   readonly faults: Faults;
@@ -32,6 +34,8 @@ export interface Command {
   /** What follows the name, such as `[flags] [url ...]`. */
   readonly usage: string;
   readonly options: OptionTable;
+  /** True where the options may come from `VLLM_ROUTER_*` variables as well. */
+  readonly readsEnvironment?: boolean;
   readonly examples?: readonly string[];
   /** Resolves to the exit code; called with a command line that asks for neither help nor the version. */
   readonly run: (commandLine: CommandLine, platform: CliPlatform) => Promise<number>;
@@ -55,17 +59,14 @@ export const refuse = (
   return exitCode;
 };
 
-interface TableCommand<Table extends OptionTable> extends Pick<Command, "name" | "summary" | "examples"> {
+interface TableCommand<Table extends OptionTable> extends Omit<Command, "usage" | "options" | "run"> {
   readonly options: Table;
-  /** True where the options may come from `VLLM_ROUTER_*` variables as well. */
-  readonly readsEnvironment?: true;
   readonly run: (values: OptionValues<Table>, platform: CliPlatform) => Promise<number>;
 }
 
 /** A command that takes flags only and is run with their values. */
 export const tableCommand = <const Table extends OptionTable>({
   run,
-  readsEnvironment,
   ...row
 }: TableCommand<Table>): Command => {
   const usage = "[flags]";
@@ -74,7 +75,7 @@ export const tableCommand = <const Table extends OptionTable>({
     usage,
     run: async ({ settings, positionals, problems }, platform) => {
       // Variables that are no options of this command are those of the router, so they are worth no warning.
-      const environment = readEnvironment(row.options, readsEnvironment ? platform.env : {});
+      const environment = readEnvironment(row.options, row.readsEnvironment ? platform.env : {});
       const layers = [defaultSettings(row.options), environment.settings, settings];
       const read = readOptions(row.options, mergeSettings(...layers));
       const stray = positionals.map((key): Problem => ({

@@ -30,7 +30,7 @@ export const chosenLogic = ({ values, urls }: Given): RouterOptionValues["routin
   values.routingLogic ?? (urls.length > 0 ? "roundrobin" : undefined);
 
 /** How engines are found: from the URLs where some are given. */
-export const chosenDiscovery = ({ values, urls }: Given): RouterOptionValues["serviceDiscovery"] =>
+const chosenDiscovery = ({ values, urls }: Given): RouterOptionValues["serviceDiscovery"] =>
   values.serviceDiscovery ?? (urls.length > 0 ? "static" : undefined);
 
 const oneOrNone = (found: boolean, message: string): readonly string[] => (found ? [message] : []);

@@ -2,10 +2,14 @@ import { type OptionTable, environmentName } from "../core/option.ts";
 import type { Setting, Settings } from "./sources.ts";
 import { suggest } from "./suggest.ts";
 
-/** Variables with our prefix that are no options, with what they do. */
+/** Variables that are no options, with what they do. */
 export const otherVariables: Readonly<Record<string, string>> = {
+  VLLM_API_KEY: "API key that the router presents to engines when it asks something itself.",
+  BUN_CONFIG_MAX_HTTP_REQUESTS:
+    "Requests to engines under way at once, 1 to 65535. Unset, the router starts itself once more with 65535.",
   VLLM_ROUTER_ALLOW_BUN_OPTIONS:
     "`1` allows `BUN_OPTIONS` and `BUN_INSPECT*`, with which others can run code in the router; without it the router does not start beside them.",
+  VLLM_ROUTER_URL: "Base URL that `vllm-router healthcheck` asks.",
   VLLM_ROUTER_SHIM: "`1` ends the router when its parent process is gone; set by the npm launcher.",
 };
 
@@ -33,12 +37,13 @@ export const readEnvironment = (
   const warnings: string[] = [];
   for (const [name, text] of Object.entries(environment)) {
     if (!name.startsWith("VLLM_ROUTER_") || text === undefined || text === "") continue;
-    if (isServiceLink(name, text) || Object.hasOwn(otherVariables, name)) continue;
+    if (isServiceLink(name, text)) continue;
     const property = properties.get(name);
     if (property !== undefined) {
       settings.set(property, { text, source: "environment", name });
       continue;
     }
+    if (Object.hasOwn(otherVariables, name)) continue;
     const near = suggest(name, properties.keys());
     warnings.push(`${name} is not a variable of this router${near ? `; did you mean ${near}?` : ""}`);
   }

@@ -27,6 +27,7 @@ test.each<[argv: string[], env: Record<string, string>, asked: string]>([
   [["--host=::"], {}, "http://[::1]:8001/health"],
   [["--host=fd00::1"], {}, "http://[fd00::1]:8001/health"],
   [["--url=https://router/prefix/"], {}, "https://router/prefix/health"],
+  [[], { VLLM_ROUTER_URL: "http://router" }, "http://router/health"],
   // Settings of the router that are not about its address are no errors here.
   [[], { VLLM_ROUTER_ROUTING_LOGIC: "nonsense" }, "http://127.0.0.1:8001/health"],
 ])("%p with %p asks %s", async (argv, env, target) => {

@@ -33,6 +33,7 @@ export const lendPlatform = (changes: Partial<CliPlatform> = {}): LentPlatform =
       env: {},
       write,
       columns: () => 100,
+      isTerminal: () => false,
       clock: systemClock,
       fetch: engineFetch,
       faults: createFaults(write),

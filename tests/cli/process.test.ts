@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { version } from "../../src/version.ts";
 import { routerCommand } from "../support/binary.ts";
 import { runChild, startChild } from "./child.ts";
@@ -105,7 +105,7 @@ describe("serving", () => {
   });
 
   test("goes on after a rejection and a throw that nobody caught, and logs each once", async () => {
-    const preload = join(import.meta.dir, "faulty-preload.ts");
+    const preload = fileURLToPath(import.meta.resolve("./faulty-preload.ts"));
     const variables = { BUN_OPTIONS: `--preload ${preload}`, VLLM_ROUTER_ALLOW_BUN_OPTIONS: "1" };
     await using child = startChild(serveArgs, variables);
     const url = urlIn(await child.until(LISTENS));

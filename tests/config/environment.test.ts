@@ -80,6 +80,7 @@ test("an unknown variable of ours is a warning that names the likely one", () =>
     VLLM_ROUTER_PROT: "1",
     VLLM_ROUTER_STRESS_TEST_MODE: "1",
     VLLM_ROUTER_SHIM: "1",
+    VLLM_ROUTER_URL: "http://a",
     VLLM_ROUTER_ALLOW_BUN_OPTIONS: "1",
     VLLM_API_KEY: "secret",
     PATH: "/bin",

@@ -8,7 +8,7 @@ export const featureOptions = {
     argument: "<seconds>",
     schema: integerAbove(0, "Engine stats interval must be greater than 0."),
     default: "30",
-    help: "Time between readings of the engines' metrics.",
+    help: "Time between readings of the engines' metrics; accepted, but without effect yet.",
   },
   requestStatsWindow: {
     group: "Statistics",
@@ -21,7 +21,7 @@ export const featureOptions = {
     group: "Statistics",
     schema: onOff,
     default: "false",
-    help: "Logs statistics of every engine now and then.",
+    help: "Logs statistics of every engine now and then; accepted, but without effect yet.",
   },
   logStatsInterval: {
     group: "Statistics",

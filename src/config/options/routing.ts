@@ -3,7 +3,7 @@ import { policies } from "../../routing/index.ts";
 import { choice, commaList, integer, integerBetween } from "../schemas.ts";
 
 /** Logics of the reference whose policy does not exist yet; choosing one is refused, its options are not. */
-export const plannedLogics = [
+const plannedLogics = [
   "kvaware",
   "prefixaware",
   "disaggregated_prefill",
