@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { version } from "../../src/version.ts";
 import { routerCommand } from "../support/binary.ts";
+import { rawPost, sendRaw } from "../support/raw-client.ts";
 import { runChild, startChild } from "./child.ts";
 
 const serveArgs = ["--host=127.0.0.1", "--port=0", "http://127.0.0.1:9"];
@@ -95,6 +96,42 @@ describe("serving", () => {
     child.kill("SIGTERM");
     expect(await child.exited).toBe(0);
     expect(await child.text("stdout")).toMatch(/Ended[^\n]*\n$/);
+  });
+
+  test("more than 256 requests are under way at once", async () => {
+    const count = 300;
+    const { promise: all, resolve } = Promise.withResolvers<void>();
+    let arrived = 0;
+    using engine = Bun.serve({
+      hostname: "127.0.0.1",
+      port: 0,
+      // No request is answered before all have come.
+      fetch: async () => {
+        arrived += 1;
+        if (arrived === count) resolve();
+        await all;
+        return Response.json({});
+      },
+    });
+    const backend = [
+      "--service-discovery=static",
+      `--static-backends=${engine.url.origin}`,
+      "--static-models=m",
+    ];
+    await using child = startChild([
+      "--host=127.0.0.1",
+      "--port=0",
+      "--routing-logic=roundrobin",
+      ...backend,
+    ]);
+    const { port } = new URL(urlIn(await child.until(LISTENS)));
+    // Raw, since this process has the runtime's cap on its own requests.
+    const clients = Array.from({ length: count }, () =>
+      sendRaw(Number(port), rawPost("/v1/completions", '{"model":"m","prompt":"x"}')),
+    );
+    const answers = await Promise.all(clients.map(async (client) => client.until(/^HTTP\/1\.1 \d+/)));
+    for (const client of clients) client[Symbol.dispose]();
+    expect(answers.filter((answer) => answer.startsWith("HTTP/1.1 200"))).toHaveLength(count);
   });
 
   test("ends on SIGINT as well", async () => {
