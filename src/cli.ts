@@ -1,5 +1,6 @@
 import { describeConfig } from "./cli/check.ts";
 import { type CliPlatform, type Command, refuse, tableCommand } from "./cli/command.ts";
+import { demo } from "./cli/demo.ts";
 import { healthcheck } from "./cli/healthcheck.ts";
 import { printHelp } from "./cli/help.ts";
 import { mockEngine } from "./cli/mock-engine.ts";
@@ -14,6 +15,7 @@ const serveCommand: Command = {
   summary: "routes requests to engines; the default command",
   usage: "[flags] [url ...]",
   options: routerOptions,
+  readsEnvironment: true,
   examples: [
     "http://10.0.0.1:8000 http://10.0.0.2:8000",
     "--routing-logic roundrobin --service-discovery static --static-backends http://a:8000,http://b:8000 --static-models m,m",
@@ -55,6 +57,7 @@ const versionCommand: Command = tableCommand({
 /** Every command; the first one is meant where none is named. A new command is one line. */
 export const commands: readonly [Command, ...Command[]] = [
   serveCommand,
+  demo,
   mockEngine,
   checkCommand,
   healthcheck,

@@ -1,0 +1,96 @@
+import type { Clock } from "../core/clock.ts";
+import type { EngineFetch } from "../core/engine-fetch.ts";
+import type { Log } from "../core/log.ts";
+import { createMockEngine } from "../mock-engine/engine.ts";
+import type { Routed } from "../proxy/forward.ts";
+import { createRouter } from "../router.ts";
+
+/** One of the simulated engines. */
+export interface DemoEngine {
+  readonly name: string;
+  readonly model: string;
+  readonly url: string;
+}
+
+/** The engines and the router before them; disposing it ends them all at once. */
+export interface DemoFleet extends AsyncDisposable {
+  /** Base URL of the router. */
+  readonly url: string;
+  readonly port: number;
+  readonly engines: readonly DemoEngine[];
+  /** Takes no new requests and resolves when those under way have ended. */
+  readonly drain: () => Promise<void>;
+}
+
+/** The header that names a user, whose requests stay on one engine. */
+export const sessionHeader = "x-user-id";
+
+/** Another name for the model of the third engine. */
+export const alias = { name: "smart", model: "qwen3-32b" } as const;
+
+/** The model of the first two engines. */
+export const sharedModel = "llama-3.1-8b";
+
+const IDLE_TIMEOUT_SECONDS = 30;
+
+interface FleetOptions {
+  /** Port of the router; 0 takes a free one. */
+  readonly port: number;
+  /** 2 is twice as fast, 0 takes no time. */
+  readonly timeScale: number;
+}
+
+interface FleetDeps {
+  readonly clock: Clock;
+  readonly fetch: EngineFetch;
+  readonly log: Log;
+  readonly onRouted: (routed: Routed) => void;
+}
+
+/** Starts two engines of one model, one of another, and a router that keeps sessions; throws when it cannot listen. */
+export const startFleet = async (
+  { port, timeScale }: FleetOptions,
+  { clock, fetch, log, onRouted }: FleetDeps,
+): Promise<DemoFleet> => {
+  await using parts = new AsyncDisposableStack();
+  const models = [sharedModel, sharedModel, alias.model];
+  const engines = models.map((model, index): DemoEngine => {
+    // About the pace of one GPU: 54 tokens a second, and a second for a prompt of 1,000 tokens.
+    const pace = { prefillTokensPerSecond: 1000, decodeMs: 18, timeScale };
+    const options = { servedModelName: [model], answerTokens: 56, seed: index, ...pace };
+    const { url } = parts.use(createMockEngine(options, { clock }));
+    return { name: `engine ${"ABC".charAt(index)}`, model, url };
+  });
+  const server = { host: "127.0.0.1", port, maxRequestBodyBytes: 1024 * 1024 };
+  const router = parts.use(
+    createRouter(
+      {
+        server: { ...server, idleTimeoutSeconds: IDLE_TIMEOUT_SECONDS },
+        log: { level: "warning", format: "text" },
+        discovery: { kind: "static", backends: engines.map(({ url, model }) => ({ url, models: [model] })) },
+        aliases: new Map([[alias.name, alias.model]]),
+        routing: { logic: "session", options: { sessionKey: sessionHeader } },
+        maxReroutes: 0,
+        requestStatsWindowSeconds: 60,
+      },
+      { clock, fetch, log, onRouted },
+    ),
+  );
+  const listener = Bun.serve({
+    hostname: server.host,
+    port,
+    idleTimeout: IDLE_TIMEOUT_SECONDS,
+    maxRequestBodySize: server.maxRequestBodyBytes,
+    development: false,
+    fetch: router.fetch,
+  });
+  parts.defer(async () => listener.stop(true));
+  const running = parts.move();
+  return {
+    url: listener.url.origin,
+    port: listener.port ?? port,
+    engines,
+    drain: async () => listener.stop(),
+    [Symbol.asyncDispose]: async () => running.disposeAsync(),
+  };
+};
