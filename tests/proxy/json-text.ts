@@ -41,7 +41,10 @@ const { value: jsonValue } = fc.letrec<{ value: string; text: string; list: stri
       .map((items) => `[${items.map((parts) => parts.join("")).join(",")}]`),
     object: fc
       .array(fc.tuple(space, tie("text"), space, space, tie("value"), space), { maxLength: 4 })
-      .map((fields) => `{${fields.map(([a, name, b, c, value, d]) => `${a}${name}${b}:${c}${value}${d}`)}}`),
+      .map(
+        (fields) =>
+          `{${fields.map(([a, name, b, c, value, d]) => `${a}${name}${b}:${c}${value}${d}`).join()}}`,
+      ),
   }),
 );
 
@@ -59,7 +62,7 @@ export const jsonObject = (value: fc.Arbitrary<string> = jsonValue): fc.Arbitrar
       space,
     )
     .map(([before, fields, after]) => ({
-      text: `${before}{${fields.map(([a, [name], b, c, text, d]) => `${a}${name}${b}:${c}${text}${d}`)}}${after}`,
+      text: `${before}{${fields.map(([a, [name], b, c, text, d]) => `${a}${name}${b}:${c}${text}${d}`).join()}}${after}`,
       entries: fields.map(([, [, name], , , text]) => [name, JSON.parse(text) as unknown]),
     }));
 
