@@ -71,17 +71,19 @@ const compileAll = async (
 
 const build = async (): Promise<void> => {
   const wanted = chosenPlatforms();
+  if (wanted.length > 1 && !options.all && !options.npm)
+    throw new Error("several platforms go together only with --all or --npm");
   await mkdir(options.outdir, { recursive: true });
   const scratch = await mkdtemp(join(options.outdir, ".build-"));
   try {
     const executables = await compileAll(wanted, scratch);
+    const notices = join(options.outdir, "THIRD-PARTY-NOTICES");
+    await Bun.write(notices, await thirdPartyNotices(options.entry));
     if (!options.all && !options.npm) {
       for (const [platform, path] of executables)
         await rename(path, join(options.outdir, executableName(platform.os)));
       return;
     }
-    const notices = join(scratch, "notices");
-    await Bun.write(notices, await thirdPartyNotices(options.entry));
     const documents = new Map([
       ["LICENSE", join(root, "LICENSE")],
       ["README.md", join(root, "README.md")],
