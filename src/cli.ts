@@ -8,6 +8,7 @@ import { readRouterConfig } from "./cli/router-config.ts";
 import { serve } from "./cli/serve.ts";
 import { parseArgv } from "./config/argv.ts";
 import { routerOptions } from "./config/options.ts";
+import { escapeLine } from "./core/log.ts";
 import { version } from "./version.ts";
 
 const serveCommand: Command = {
@@ -35,7 +36,9 @@ const checkCommand: Command = {
   examples: ["check --routing-logic session --session-key x-user-id http://a:8000"],
   run: async (commandLine, platform) => {
     const given = readRouterConfig(commandLine, platform, names);
-    for (const warning of given.warnings) platform.write("stderr", `vllm-router: warning: ${warning}\n`);
+    for (const warning of given.warnings) {
+      platform.write("stderr", `vllm-router: warning: ${escapeLine(warning)}\n`);
+    }
     if ("problems" in given) return refuse(checkCommand, given.problems, platform);
     platform.write("stdout", describeConfig(given.config, given.settings));
     return 0;
