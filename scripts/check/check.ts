@@ -53,7 +53,8 @@ export const check = async (
   const totals = parseTestTotals(outcome.output);
   const isGood = outcome.exitCode === 0 && totals !== undefined && totals.failed === 0 && totals.passed > 0;
   if (!isGood) explain(outcome, testCommand);
-  else for (const line of outcome.output.match(/^\((?:skip|todo)\).*$/gm) ?? []) print(line);
+  // Hooks of a skipped group are listed too, without a name.
+  else for (const line of outcome.output.match(/^\((?:skip|todo)\) .*(?<!\(unnamed\))$/gm) ?? []) print(line);
   if (totals === undefined) print("The tests ended without totals.");
   else print(closingLine(totals));
   return isGood;

@@ -5,6 +5,8 @@ export interface ServingProcess extends AsyncDisposable {
   readonly url: string;
   /** The first process, which may be a launcher. */
   readonly process: Subprocess;
+  /** Resolves when something on standard output, from the start on, matches; rejects when nothing can any more. */
+  readonly printed: (pattern: RegExp) => Promise<RegExpMatchArray>;
   /** Everything on standard output, once it has ended: the router itself is gone then, not only its launcher. */
   readonly output: Promise<string>;
 }
@@ -34,22 +36,37 @@ export const startServing = async ({
     env: { ...env },
     stdio: ["ignore", "pipe", "inherit"],
   });
-  const found = Promise.withResolvers<string>();
+  let text = "";
+  const waiting = new Set<() => void>();
   const read = async (): Promise<string> => {
     const decoder = new TextDecoder();
-    let text = "";
     for await (const bytes of child.stdout) {
       text += decoder.decode(bytes, { stream: true });
-      const url = text.match(/ listens on (http:\/\/\S+?):? /)?.[1];
-      if (url !== undefined) found.resolve(url);
+      for (const look of waiting) look();
     }
-    found.reject(new Error(`${command.join(" ")} ended before it listened: ${text}`));
     return text;
   };
   const output = read();
+  const printed = async (pattern: RegExp): Promise<RegExpMatchArray> => {
+    const { promise, resolve, reject } = Promise.withResolvers<RegExpMatchArray>();
+    const look = (): void => {
+      const match = text.match(pattern);
+      if (match !== null) resolve(match);
+    };
+    waiting.add(look);
+    look();
+    void output.then(() => reject(new Error(`${command.join(" ")} never printed ${pattern}: ${text}`)));
+    try {
+      return await promise;
+    } finally {
+      waiting.delete(look);
+    }
+  };
+  const [, url = ""] = await printed(/ listens on (http:\/\/[^\s]+\d)/);
   return {
-    url: await found.promise,
+    url,
     process: child,
+    printed,
     output,
     [Symbol.asyncDispose]: async () => {
       child.kill("SIGKILL");

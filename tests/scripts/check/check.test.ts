@@ -70,7 +70,7 @@ describe("check", () => {
   });
 
   test("names the tests that were skipped", async () => {
-    const output = `(pass) a\n(skip) needs root\n(todo) b\n${totals(1, 0)}`;
+    const output = `(pass) a\n(skip) needs root\n(skip) group > (unnamed)\n(todo) b\n${totals(1, 0)}`;
     const { lines } = await runCheck({ tests: { output } });
     expect(lines.slice(3)).toEqual(["(skip) needs root", "(todo) b", "1 passed, 0 failed"]);
   });
