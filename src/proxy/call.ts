@@ -1,7 +1,14 @@
 import { RouterError } from "../core/errors.ts";
 import type { RoutingRequest } from "../routing/policy.ts";
 import { readBody } from "./body.ts";
-import { fieldSpans, parseSpan, replaceSpan, type Span } from "./json-fields.ts";
+import {
+  fieldSpans,
+  MAX_FIELDS,
+  opensListOrString,
+  parseSpan,
+  replaceSpan,
+  type Span,
+} from "./json-fields.ts";
 import { boundaryOf, formFieldSpans } from "./multipart.ts";
 
 /** A request as the router understood it; its bytes are those of the client. */
@@ -31,6 +38,7 @@ const MAX_FIELD = 64 * 1024;
 const strictDecoder = new TextDecoder("utf-8", { fatal: true });
 
 const INVALID_JSON = "Invalid request: request body must be valid JSON.";
+const NOT_AN_OBJECT = "Invalid request: request body must be a JSON object.";
 
 /** What a body tells about itself. */
 interface Contents {
@@ -73,15 +81,16 @@ const readParsed = (bytes: Uint8Array): Contents => {
     throw invalid(INVALID_JSON, error);
   }
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw invalid("Invalid request: request body must be a JSON object.");
+    throw invalid(NOT_AN_OBJECT);
   }
-  if (isDeeperThan(value, MAX_DEPTH)) throw invalid(INVALID_JSON);
+  if (Object.keys(value).length > MAX_FIELDS || isDeeperThan(value, MAX_DEPTH)) throw invalid(INVALID_JSON);
   const fields = value as Readonly<Record<string, unknown>>;
   const field = (name: string): unknown => (Object.hasOwn(fields, name) ? fields[name] : undefined);
   return { model: field("model"), field, splice: spliceJson(bytes) };
 };
 
 const readScanned = (bytes: Uint8Array): Contents => {
+  if (opensListOrString(bytes)) throw invalid(NOT_AN_OBJECT);
   const spans = spansOf(bytes);
   const field = (name: string): unknown => {
     const span = spans.get(name);
@@ -134,9 +143,12 @@ const modelOf = (value: unknown): string => {
   return value;
 };
 
+// Without a question mark of ours the parser would take one of the client's for it.
+const parseQuery = (query: string): URLSearchParams => new URLSearchParams(`?${query}`);
+
 /** The query without the router's own `id`, with its question mark; the rest stays as the client wrote it. */
 const queryForEngine = (query: string): string => {
-  const kept = query.split("&").filter((pair) => pair !== "" && pair !== "id" && !pair.startsWith("id="));
+  const kept = query.split("&").filter((pair) => pair !== "" && !parseQuery(pair).has("id"));
   return kept.length > 0 ? `?${kept.join("&")}` : "";
 };
 
@@ -161,7 +173,7 @@ export const readCall = async ({ id, request, path, isReplaySafe, maxBodyBytes }
   const { method, headers, url } = request;
   const mark = url.indexOf("?");
   const query = mark < 0 ? "" : url.slice(mark + 1);
-  const search = query === "" ? NO_QUERY : new URLSearchParams(query);
+  const search = query === "" ? NO_QUERY : parseQuery(query);
   const body = method === "GET" ? undefined : await readBody(request, maxBodyBytes);
   const { model, field, splice } = body
     ? readContents(body.length === 0 ? EMPTY_OBJECT : body, headers.get("content-type"))

@@ -21,6 +21,16 @@ const decoder = new TextDecoder();
 const isSpace = (byte: number | undefined): boolean =>
   byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
 
+const afterByteOrderMark = (bytes: Uint8Array): number =>
+  bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0;
+
+/** True for a text that begins as a list or a string does: it is no object, be it complete or not. */
+export const opensListOrString = (bytes: Uint8Array): boolean => {
+  let at = afterByteOrderMark(bytes);
+  while (isSpace(bytes[at])) at += 1;
+  return bytes[at] === OPEN_BRACKET || bytes[at] === QUOTE;
+};
+
 /**
  * Where the value of each top-level field of a JSON object lies, found without parsing the values: a string is
  * crossed at the speed of a byte search. Of duplicate fields the last counts, as in every JSON parser that
@@ -29,7 +39,7 @@ const isSpace = (byte: number | undefined): boolean =>
  */
 export const fieldSpans = (bytes: Uint8Array, maxDepth: number): ReadonlyMap<string, Span> => {
   const spans = new Map<string, Span>();
-  let at = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0;
+  let at = afterByteOrderMark(bytes);
   let fields = 0;
 
   const fail = (what: string): never => {
