@@ -7,7 +7,7 @@ import { bundleOptions } from "./compile.ts";
 const { version, description, license } = manifest;
 
 /** Manifest of the package that a person installs: a launcher, the product for Bun, and where the rest is. */
-export const launcherManifest = {
+const launcherManifest = {
   name: "vllm-router",
   version,
   description,
@@ -19,7 +19,7 @@ export const launcherManifest = {
 };
 
 /** Manifest of the package with the executable of one platform; package managers skip it on all others. */
-export const platformManifest = (platform: Platform) => ({
+const platformManifest = (platform: Platform) => ({
   name: packageName(platform),
   version,
   description: `The executable of vllm-router for ${platform.name}`,

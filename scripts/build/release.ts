@@ -13,7 +13,7 @@ export interface ReleaseInput {
 }
 
 /** File name of a platform's archive; it has no version, so that a link to the latest release stays valid. */
-export const archiveName = ({ name, os }: Platform): string =>
+const archiveName = ({ name, os }: Platform): string =>
   `vllm-router-${name}.${os === "win32" ? "zip" : "tar.gz"}`;
 
 /** Writes one archive for each platform, with one folder inside, and their digests as `sha256sum -c` reads them. */
