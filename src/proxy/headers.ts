@@ -50,4 +50,4 @@ export const headersForClient = (headers: Headers, requestId: string): Headers =
 
 /** True for `text/event-stream`, with or without parameters. */
 export const isEventStream = (headers: Headers): boolean =>
-  headers.get("content-type")?.startsWith("text/event-stream") === true;
+  /^text\/event-stream\s*(?:;|$)/i.test(headers.get("content-type") ?? "");
