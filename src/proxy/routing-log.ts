@@ -13,15 +13,17 @@ export interface RoutingLine {
 const MAX_SESSION_ID = 256;
 
 // The line is split at spaces by those who parse it.
-const withoutSpaces = (text: string): string =>
-  text.slice(0, MAX_SESSION_ID).replace(/[\s\p{Cc}]/gu, (character) => encodeURIComponent(character));
+const asOneWord = (text: string): string =>
+  text === ""
+    ? '""'
+    : text.slice(0, MAX_SESSION_ID).replace(/[\s\p{Cc}]/gu, (character) => encodeURIComponent(character));
 
 const timing = ({ epochMs, elapsedMs }: RoutingLine): string =>
   `at ${epochMs / 1000}, process time = ${(elapsedMs / 1000).toFixed(4)}`;
 
 /** The reference's line for a routed request, to the letter: other software parses it. */
 export const routingLine = (line: RoutingLine): string =>
-  `Routing request ${line.requestId} with session id ${line.sessionId === undefined ? "None" : withoutSpaces(line.sessionId)} to ${line.url} ${timing(line)}`;
+  `Routing request ${line.requestId} with session id ${line.sessionId === undefined ? "None" : asOneWord(line.sessionId)} to ${line.url} ${timing(line)}`;
 
 /** The reference's line for sleep, wake and is-sleeping calls, which have no session. */
 export const controlLine = (line: RoutingLine): string =>
