@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { commands } from "../src/cli.ts";
-import type { Command } from "../src/cli/command.ts";
+import type { Command, CommandEntry } from "../src/cli/command.ts";
 import { otherVariables } from "../src/config/environment.ts";
 import { choicesOf } from "../src/config/schemas.ts";
 import { errorTable } from "../src/core/errors.ts";
@@ -43,16 +43,20 @@ const optionTables = (options: OptionTable, readsEnvironment: boolean, level: st
     .join("\n\n");
 };
 
-const commandSection = ({ name, usage, summary, options, readsEnvironment = false }: Command): string =>
+type Loaded = Command & Pick<CommandEntry, "name" | "summary">;
+
+const commandSection = ({ name, usage, summary, options, readsEnvironment = false }: Loaded): string =>
   [
     `## \`vllm-router ${name}\``,
-    `\`vllm-router ${name}${usage === "" ? "" : ` ${usage}`}\`: ${summary}.`,
+    `\`vllm-router ${usage}\`: ${summary}.`,
     ...(Object.keys(options).length === 0 ? [] : [optionTables(options, readsEnvironment, "###")]),
   ].join("\n\n");
 
 /** docs/options.md, from the tables of the commands. */
-const optionsPage = (): string => {
-  const [serve, ...others] = commands;
+const optionsPage = async (): Promise<string> => {
+  const [first, ...rest] = commands;
+  const serve = await first.load();
+  const others = await Promise.all(rest.map(async (entry) => Object.assign({}, entry, await entry.load())));
   const sample = "maxRequestBodyBytes";
   return [
     GENERATED,
@@ -94,16 +98,16 @@ const errorsPage = (): string => {
 };
 
 /** Every generated page by its path in the repository. */
-export const renderPages = (): Readonly<Record<string, string>> => ({
+export const renderPages = async (): Promise<Readonly<Record<string, string>>> => ({
   "docs/errors.md": `${errorsPage()}\n`,
-  "docs/options.md": `${optionsPage()}\n`,
+  "docs/options.md": `${await optionsPage()}\n`,
 });
 
 /** Writes the pages, or with `--check` names those that differ from what is there. */
 const main = async (args: readonly string[]): Promise<number> => {
   const repository = join(import.meta.dir, "..");
   let differing = 0;
-  for (const [path, text] of Object.entries(renderPages())) {
+  for (const [path, text] of Object.entries(await renderPages())) {
     const file = Bun.file(join(repository, path));
     if ((await file.exists()) && (await file.text()) === text) continue;
     differing += 1;

@@ -12,7 +12,7 @@ const read = async (path: string): Promise<string> => {
   return (await file.exists()) ? file.text() : "";
 };
 
-test.each(Object.entries(renderPages()))(
+test.each(Object.entries(await renderPages()))(
   "%s is what its tables say (npm run docs writes it)",
   async (path, text) => {
     expect(await read(path)).toBe(text);

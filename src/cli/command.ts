@@ -25,13 +25,9 @@ export interface CliPlatform {
   readonly stopNow: AbortSignal;
 }
 
-/** A row of the table of commands. */
+/** A command with all that belongs to it. */
 export interface Command {
-  /** The first word on the command line. */
-  readonly name: string;
-  /** Half a sentence for the list of commands. */
-  readonly summary: string;
-  /** What follows the name, such as `[flags] [url ...]`. */
+  /** What follows the name of the program, such as `check [flags] [url ...]`. */
   readonly usage: string;
   readonly options: OptionTable;
   /** True where the options may come from `VLLM_ROUTER_*` variables as well. */
@@ -41,25 +37,35 @@ export interface Command {
   readonly run: (commandLine: CommandLine, platform: CliPlatform) => Promise<number>;
 }
 
+/** A row of the table of commands. */
+export interface CommandEntry {
+  /** The first word on the command line. */
+  readonly name: string;
+  /** Half a sentence for the list of commands. */
+  readonly summary: string;
+  /** Loads it only now, since one command's code would hold up the start of the others. */
+  readonly load: () => Promise<Command>;
+}
+
 /** What went wrong outside of the router, in one line. */
 export const describeError = (error: unknown): string =>
   escapeLine(error instanceof Error ? error.message : String(error));
 
 /** Writes what is wrong to stderr, errors of usage under a line that shows the usage; returns the exit code. */
 export const refuse = (
-  { name, usage }: Pick<Command, "name" | "usage">,
+  usage: string,
   problems: readonly Problem[],
   { write }: Pick<CliPlatform, "write">,
 ): 1 | 2 => {
   const exitCode = exitCodeOf(problems);
-  if (exitCode === 2) write("stderr", `usage: vllm-router ${name === "serve" ? "" : `${name} `}${usage}\n`);
+  if (exitCode === 2) write("stderr", `usage: vllm-router ${usage}\n`);
   for (const problem of problems) {
     write("stderr", `vllm-router: error: ${escapeLine(describeProblem(problem))}\n`);
   }
   return exitCode;
 };
 
-interface TableCommand<Table extends OptionTable> extends Omit<Command, "usage" | "options" | "run"> {
+interface TableCommand<Table extends OptionTable> extends Omit<Command, "options" | "run"> {
   readonly options: Table;
   readonly run: (values: OptionValues<Table>, platform: CliPlatform) => Promise<number>;
 }
@@ -68,23 +74,19 @@ interface TableCommand<Table extends OptionTable> extends Omit<Command, "usage" 
 export const tableCommand = <const Table extends OptionTable>({
   run,
   ...row
-}: TableCommand<Table>): Command => {
-  const usage = "[flags]";
-  return {
-    ...row,
-    usage,
-    run: async ({ settings, positionals, problems }, platform) => {
-      // Variables that are no options of this command are those of the router, so they are worth no warning.
-      const environment = readEnvironment(row.options, row.readsEnvironment ? platform.env : {});
-      const layers = [defaultSettings(row.options), environment.settings, settings];
-      const read = readOptions(row.options, mergeSettings(...layers));
-      const stray = positionals.map((key): Problem => ({
-        kind: "usage",
-        key,
-        message: "this command takes flags only",
-      }));
-      const all = [...problems, ...stray, ...read.problems];
-      return all.length > 0 ? refuse({ name: row.name, usage }, all, platform) : run(read.values, platform);
-    },
-  };
-};
+}: TableCommand<Table>): Command => ({
+  ...row,
+  run: async ({ settings, positionals, problems }, platform) => {
+    // Variables that are no options of this command are those of the router, so they are worth no warning.
+    const environment = readEnvironment(row.options, row.readsEnvironment ? platform.env : {});
+    const layers = [defaultSettings(row.options), environment.settings, settings];
+    const read = readOptions(row.options, mergeSettings(...layers));
+    const stray = positionals.map((key): Problem => ({
+      kind: "usage",
+      key,
+      message: "this command takes flags only",
+    }));
+    const all = [...problems, ...stray, ...read.problems];
+    return all.length > 0 ? refuse(row.usage, all, platform) : run(read.values, platform);
+  },
+});

@@ -3,8 +3,7 @@ import { type Command, describeError, tableCommand } from "./command.ts";
 
 /** Shows the router at work on simulated engines. */
 export const demo: Command = tableCommand({
-  name: "demo",
-  summary: "shows the router at work on simulated engines",
+  usage: "demo [flags]",
   options: demoOptions,
   examples: ["demo", "demo --serve"],
   run: async (values, platform) => {

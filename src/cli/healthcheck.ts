@@ -48,8 +48,7 @@ const run = async (
 
 /** Asks a running router for its health, for containers without a shell. */
 export const healthcheck: Command = tableCommand({
-  name: "healthcheck",
-  summary: "asks a running router for its health",
+  usage: "healthcheck [flags]",
   options,
   readsEnvironment: true,
   examples: ["healthcheck --port 8000"],

@@ -1,7 +1,7 @@
 import { cac } from "cac";
 import { choicesOf } from "../config/schemas.ts";
 import { flagName, type Option, type OptionTable } from "../core/option.ts";
-import type { Command } from "./command.ts";
+import type { Command, CommandEntry } from "./command.ts";
 
 /** Longest line, however wide the terminal is. */
 const MAX_COLUMNS = 110;
@@ -58,13 +58,17 @@ export const describeOptions = (
     }))
     .toArray();
 
-/** Prints the help of one of the commands on stdout; that of the first one lists them all. */
-export const printHelp = (command: Command, commands: readonly Command[], width: number): void => {
+/** Prints the help of a command on stdout; without a name that of the program, with the list of commands. */
+export const printHelp = (
+  { usage, options, examples = [] }: Command,
+  entries: readonly Pick<CommandEntry, "name" | "summary">[],
+  { name: shownName, columns: width }: { readonly name: string | undefined; readonly columns: number },
+): void => {
   const columns = Math.min(width, MAX_COLUMNS);
   const cli = cac("vllm-router");
   cli.help((sections) => [
     ...sections.filter(({ title }) => title === "Usage" || title === "Commands"),
-    ...describeOptions(command.options, columns),
+    ...describeOptions(options, columns),
     {
       title: "Other",
       body: [
@@ -74,11 +78,8 @@ export const printHelp = (command: Command, commands: readonly Command[], width:
     },
     ...sections.filter(({ title }) => title === "Examples"),
   ]);
-  const entries = commands.map(({ name, summary, usage, examples = [] }, index) => {
-    const entry = cli.command(name, summary).usage(index === 0 ? usage : `${name} ${usage}`);
-    for (const example of examples) entry.example(`  $ vllm-router ${example}`);
-    // For cac this is what makes a command the default one, whose help lists all commands.
-    return index === 0 ? entry.alias("!") : entry;
-  });
-  entries[commands.indexOf(command)]?.outputHelp();
+  for (const { name, summary } of entries) cli.command(name, summary);
+  const shown = (cli.commands.find(({ name }) => name === shownName) ?? cli.globalCommand).usage(usage);
+  for (const example of examples) shown.example(`  $ vllm-router ${example}`);
+  shown.outputHelp();
 };

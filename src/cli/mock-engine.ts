@@ -4,8 +4,7 @@ import { type Command, describeError, tableCommand } from "./command.ts";
 
 /** Simulates one vLLM engine until the process is asked to end. */
 export const mockEngine: Command = tableCommand({
-  name: "mock-engine",
-  summary: "simulates a vLLM engine",
+  usage: "mock-engine [flags]",
   options: mockEngineOptions,
   examples: ["mock-engine --port 9001 --served-model-name facebook/opt-125m"],
   run: async (values, { clock, write, stop }) => {

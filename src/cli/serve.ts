@@ -23,7 +23,7 @@ type ServePlatform = Pick<CliPlatform, "write" | "clock" | "fetch" | "faults" | 
  * Listens and routes until `stop` aborts, then takes no new requests and lets those under way end, or cuts them
  * when `stopNow` aborts. Resolves to the exit code: 1 when it cannot listen.
  */
-export const serve = async (
+export const serveRouter = async (
   config: Config,
   warnings: readonly string[],
   { write, clock, fetch, faults, stop, stopNow }: ServePlatform,
