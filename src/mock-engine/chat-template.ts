@@ -15,7 +15,7 @@ export type ChatMessage = v.InferOutput<typeof chatMessage>;
 /** An image or a sound stands as a mark of fixed length that differs where the content differs. */
 const markOf = (content: object): string => {
   const hash = hashTokens([tokenize(JSON.stringify(content))], 16, "").all;
-  return `<|media ${hash.toString(36)}|>`;
+  return `<media ${hash.toString(36)}>`;
 };
 
 const textOf = (content: ChatMessage["content"]): string => {
@@ -30,4 +30,4 @@ const textOf = (content: ChatMessage["content"]): string => {
  * that its prefix is found in the cache.
  */
 export const renderChat = (messages: readonly ChatMessage[]): string =>
-  `${messages.map((message) => `<|${message.role}|>\n${textOf(message.content)}<|end|>\n`).join("")}<|assistant|>\n`;
+  `${messages.map((message) => `${message.role}\n${textOf(message.content)}\n\n`).join("")}assistant\n`;

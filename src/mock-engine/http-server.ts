@@ -1,3 +1,4 @@
+import type { TCPSocketListener, TCPSocketListenOptions } from "bun";
 import type { Clock } from "../core/clock.ts";
 import {
   createRequestParser,
@@ -58,6 +59,16 @@ const createDate = (clock: Clock): (() => string) => {
   };
 };
 
+const listen = (options: TCPSocketListenOptions<Connection>): TCPSocketListener<Connection> => {
+  try {
+    return Bun.listen(options);
+  } catch (cause) {
+    // The message of the runtime names neither the port nor the reason.
+    const reason = (cause as NodeJS.ErrnoException).code ?? "no such address";
+    throw new Error(`cannot listen on ${options.hostname}:${options.port}: ${reason}`, { cause });
+  }
+};
+
 /**
  * An HTTP/1.1 server on plain sockets. Unlike `Bun.serve` it shows requests exactly as they came, and its
  * answers can break in every way in which a real engine's can.
@@ -100,7 +111,7 @@ export const createHttpServer = (
     serveNext(connection);
   };
 
-  const listener = Bun.listen<Connection>({
+  const listener = listen({
     hostname: options.hostname,
     port: options.port,
     socket: {
@@ -118,7 +129,7 @@ export const createHttpServer = (
         connections.add(connection);
       },
       data: (socket, bytes) => receive(socket.data, bytes),
-      drain: (socket) => socket.data.outbox.flush(),
+      drain: (socket) => socket.data.outbox.drain(),
       close: (socket) => {
         connections.delete(socket.data);
         socket.data.reply?.abandon();

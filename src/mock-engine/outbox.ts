@@ -15,8 +15,8 @@ export interface Outbox {
   /** Closes the connection, orderly after what was pushed or at once with a reset. */
   readonly close: (ending: Ending) => void;
   readonly isClosing: () => boolean;
-  /** Sends what it can; to be called when the socket has room again. */
-  readonly flush: () => void;
+  /** Goes on sending; to be called when the socket has room again. */
+  readonly drain: () => void;
   /** Bytes that the socket has not taken yet. */
   readonly waitingBytes: () => number;
 }
@@ -40,26 +40,32 @@ export const createTurnEnd = (): ((task: () => void) => void) => {
  * to many connections, and each of them should cost one system call.
  */
 export const createOutbox = (socket: OutgoingSocket, atTurnEnd: (task: () => void) => void): Outbox => {
-  const backlog: Uint8Array[] = [];
+  const backlog: (string | Uint8Array)[] = [];
   let text = "";
+  let isFull = false;
   let isClosing = false;
+
+  /** Offers data to the socket; returns what it does not take. */
+  const offer = (data: string | Uint8Array): Uint8Array | undefined => {
+    const sent = socket.write(data);
+    if (sent < 0 || sent === Buffer.byteLength(data)) return undefined;
+    return (typeof data === "string" ? Buffer.from(data) : data).subarray(sent);
+  };
 
   const flush = (): void => {
     if (text !== "") {
-      const sent = backlog.length > 0 ? 0 : socket.write(text);
-      if (sent >= 0 && sent < Buffer.byteLength(text)) backlog.push(Buffer.from(text).subarray(sent));
+      backlog.push(backlog.length === 0 ? text : Buffer.from(text));
       text = "";
     }
-    for (let first = backlog[0]; first; first = backlog[0]) {
-      const sent = socket.write(first);
-      if (sent >= 0 && sent < first.length) {
-        backlog[0] = first.subarray(sent);
-        return;
-      }
-      if (sent < 0) backlog.length = 0;
+    while (!isFull) {
+      const [first] = backlog;
+      if (first === undefined) break;
+      const rest = offer(first);
+      isFull = rest !== undefined;
+      if (rest) backlog[0] = rest;
       else backlog.shift();
     }
-    if (isClosing) socket.end();
+    if (isClosing && backlog.length === 0) socket.end();
   };
 
   return {
@@ -70,6 +76,7 @@ export const createOutbox = (socket: OutgoingSocket, atTurnEnd: (task: () => voi
         return;
       }
       flush();
+      // A copy: the socket may take it later, when the caller uses its buffer for something else.
       backlog.push(Uint8Array.from(data));
       flush();
     },
@@ -83,7 +90,10 @@ export const createOutbox = (socket: OutgoingSocket, atTurnEnd: (task: () => voi
       atTurnEnd(flush);
     },
     isClosing: () => isClosing,
-    flush,
-    waitingBytes: () => backlog.reduce((bytes, { length }) => bytes + length, 0),
+    drain: () => {
+      isFull = false;
+      flush();
+    },
+    waitingBytes: () => backlog.reduce((bytes, data) => bytes + Buffer.byteLength(data), 0),
   };
 };
