@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { cp, mkdtemp, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,7 +8,10 @@ import { fetchRuntimes } from "../../scripts/build/runtimes.ts";
 import { executableName, hostPlatform, platforms, type Platform } from "../../scripts/platforms.ts";
 import { builtBinary, repository } from "../support/binary.ts";
 
-const minutes = 60_000;
+// Processes start slowly on a busy machine.
+setDefaultTimeout(30_000);
+
+const minute = 60_000;
 const digest = async (path: string): Promise<string> =>
   Bun.SHA256.hash(await Bun.file(path).arrayBuffer(), "hex");
 
@@ -17,7 +20,7 @@ let executable: string;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "build-"));
   executable = await builtBinary();
-}, minutes);
+}, minute);
 afterAll(() => rm(folder, { recursive: true }));
 
 const run = async (args: readonly string[], cwd: string, env: Record<string, string | undefined> = {}) => {
@@ -88,7 +91,7 @@ describe("bun run build", () => {
       }
       expect(digests.size).toBe(1);
     },
-    minutes,
+    minute,
   );
 
   test("reports what does not compile, without a stack of its own", async () => {
@@ -152,7 +155,7 @@ describe("every platform's executable", () => {
   let runtimes: ReadonlyMap<Platform, string>;
   beforeAll(async () => {
     runtimes = await fetchRuntimes(platforms, repository, join(folder, "runtimes"));
-  }, 3 * minutes);
+  }, 3 * minute);
 
   const make = (platform: Platform, runtime: string, into: string): Promise<string> =>
     compile({ entry: join(repository, "src/main.ts"), platform, runtime, folder: join(folder, into) });
@@ -165,7 +168,7 @@ describe("every platform's executable", () => {
         expect(await formatOf(path)).toBe(formats[platform.name] ?? "");
         await rm(path);
       },
-      minutes,
+      minute,
     );
 
   test(
@@ -178,6 +181,6 @@ describe("every platform's executable", () => {
       }
       expect(host).toHaveLength(1);
     },
-    minutes,
+    minute,
   );
 });

@@ -1,9 +1,12 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { chmod, copyFile, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { builtBinary } from "../support/binary.ts";
 import { startServing } from "../support/serving-process.ts";
+
+// Processes start slowly on a busy machine.
+setDefaultTimeout(30_000);
 
 // The container without a container engine: the user, the rights and the files that the image gives, and no others.
 const installed = "/usr/local/bin/vllm-router";

@@ -1,9 +1,12 @@
-import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { copyFile, mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { hostPlatform } from "../../scripts/platforms.ts";
 import { repository } from "../support/binary.ts";
+
+// Processes start slowly on a busy machine.
+setDefaultTimeout(30_000);
 
 // The project is a made-up one. Its package manager puts a shell script in the place of Bun, and both write down
 // what they are asked.

@@ -1,10 +1,13 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import manifest from "../../../package.json";
 import { executableName, hostPlatform, packageName } from "../../../scripts/platforms.ts";
 import { repository } from "../../support/binary.ts";
+
+// Processes start slowly on a busy machine.
+setDefaultTimeout(30_000);
 
 const platform = hostPlatform();
 if (platform === undefined) throw new Error("no release is built for this machine");
