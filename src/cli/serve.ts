@@ -39,7 +39,8 @@ export const serveRouter = async (
       hostname: settings.host,
       port: settings.port,
       idleTimeout: settings.idleTimeoutSeconds,
-      maxRequestBodySize: settings.maxRequestBodyBytes,
+      // The router keeps its own limit, with an answer that names the option.
+      maxRequestBodySize: Number.MAX_SAFE_INTEGER,
       // Otherwise the runtime shows error texts and stacks to clients.
       development: false,
       fetch: router.fetch,

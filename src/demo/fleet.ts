@@ -80,7 +80,7 @@ export const startFleet = async (
     hostname: server.host,
     port,
     idleTimeout: IDLE_TIMEOUT_SECONDS,
-    maxRequestBodySize: server.maxRequestBodyBytes,
+    maxRequestBodySize: Number.MAX_SAFE_INTEGER,
     development: false,
     fetch: router.fetch,
   });

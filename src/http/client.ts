@@ -22,8 +22,6 @@ export const createClient = (
 ): Client => ({
   signal: request.signal,
   arrivedAt,
-  allowSilence: () => {
-    server.timeout(request, 0);
-    return { [Symbol.dispose]: () => server.timeout(request, idleTimeoutSeconds) };
-  },
+  allowSilence: () => server.timeout(request, 0),
+  limitSilence: () => server.timeout(request, idleTimeoutSeconds),
 });

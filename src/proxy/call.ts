@@ -15,17 +15,21 @@ import { boundaryOf, formFieldSpans } from "./multipart.ts";
 export interface Call extends Omit<RoutingRequest, "model"> {
   readonly id: string;
   readonly method: string;
-  /** Path and query for the engine. */
-  readonly path: string;
   /** Absent where a request without a body names none; the fleet's only model is meant then. */
   readonly model?: string | undefined;
   /** Id of the engine that must answer (`?id=`). */
   readonly engineId?: string | undefined;
-  readonly body?: Uint8Array<ArrayBuffer> | undefined;
-  /** The body with another model, spliced in. */
-  readonly bodyFor: (model: string) => Uint8Array<ArrayBuffer> | undefined;
+  /** What an engine is sent: the client's bytes, with `model` spliced in where they name another. */
+  readonly messageFor: (model: string) => Message;
   /** True when the request is pure compute, so that sending it twice is harmless. */
   readonly isReplaySafe: boolean;
+}
+
+/** The part of a request that depends on the model. */
+interface Message {
+  /** Path and query. */
+  readonly path: string;
+  readonly body?: Uint8Array<ArrayBuffer> | undefined;
 }
 
 /** Above this many bytes a body is scanned for its fields instead of parsed, to keep the event loop free. */
@@ -146,9 +150,17 @@ const modelOf = (value: unknown): string => {
 // Without a question mark of ours the parser would take one of the client's for it.
 const parseQuery = (query: string): URLSearchParams => new URLSearchParams(`?${query}`);
 
-/** The query without the router's own `id`, with its question mark; the rest stays as the client wrote it. */
-const queryForEngine = (query: string): string => {
-  const kept = query.split("&").filter((pair) => pair !== "" && !parseQuery(pair).has("id"));
+/**
+ * The query without the router's own `id`, with its question mark, and with another model where one is given;
+ * the rest stays as the client wrote it.
+ */
+const queryForEngine = (query: string, model?: string): string => {
+  const kept = query
+    .split("&")
+    .filter((pair) => pair !== "" && !parseQuery(pair).has("id"))
+    .map((pair) =>
+      model !== undefined && parseQuery(pair).has("model") ? `model=${encodeURIComponent(model)}` : pair,
+    );
   return kept.length > 0 ? `?${kept.join("&")}` : "";
 };
 
@@ -175,19 +187,26 @@ export const readCall = async ({ id, request, path, isReplaySafe, maxBodyBytes }
   const query = mark < 0 ? "" : url.slice(mark + 1);
   const search = query === "" ? NO_QUERY : parseQuery(query);
   const body = method === "GET" ? undefined : await readBody(request, maxBodyBytes);
-  const { model, field, splice } = body
+  const {
+    model: named,
+    field,
+    splice,
+  } = body
     ? readContents(body.length === 0 ? EMPTY_OBJECT : body, headers.get("content-type"))
     : readQuery(search);
+  const model = body === undefined && named === undefined ? undefined : modelOf(named);
+  const message: Message = { path: query === "" ? path : path + queryForEngine(query), body };
   return {
     id,
     method,
     headers,
-    path: query === "" ? path : path + queryForEngine(query),
-    model: body === undefined && model === undefined ? undefined : modelOf(model),
+    model,
     engineId: search.get("id") ?? undefined,
     field,
-    body,
-    bodyFor: (name) => splice?.(name),
+    messageFor: (served) => {
+      if (model === undefined || served === model) return message;
+      return splice ? { ...message, body: splice(served) } : { path: path + queryForEngine(query, served) };
+    },
     isReplaySafe: isReplaySafe(field),
   };
 };

@@ -1,10 +1,11 @@
 import type { Clock } from "../core/clock.ts";
-import type { EngineFetch } from "../core/engine-fetch.ts";
+import type { Endpoint } from "../core/endpoint.ts";
+import type { EngineFetch, EngineRequest } from "../core/engine-fetch.ts";
 import { errorTable, openAiError, RouterError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import type { RoutePlan, RoutingPolicy } from "../routing/policy.ts";
-import type { RequestLedger, Ticket } from "../stats/request-ledger.ts";
+import type { RequestLedger } from "../stats/request-ledger.ts";
 import type { Call } from "./call.ts";
 import { headersForClient, headersForEngine, isEventStream } from "./headers.ts";
 import { relay } from "./relay.ts";
@@ -29,8 +30,10 @@ export interface Client {
   readonly signal: AbortSignal;
   /** Monotonic milliseconds at which the request came. */
   readonly arrivedAt: number;
-  /** Lets the connection be silent while an engine thinks; disposing it puts the server's limit back. */
-  readonly allowSilence: () => Disposable;
+  /** Lets the connection be silent while an engine thinks. */
+  readonly allowSilence: () => void;
+  /** Puts the server's limit on silence back: whoever allowed it must. */
+  readonly limitSilence: () => void;
 }
 
 const failureEvent = Buffer.from(
@@ -55,35 +58,6 @@ interface ForwardDeps {
 export const createForward = (deps: ForwardDeps): Forward => {
   const { fleet, policy, requests, aliases, maxAttempts, fetch, clock, log, onRouted } = deps;
 
-  const modelOf = (call: Call): string => {
-    const named = call.model ?? fleet.onlyModel();
-    if (named !== undefined) return aliases.get(named) ?? named;
-    throw new RouterError(
-      "invalid_request",
-      "Invalid request: missing 'model' in the query (?model=<name>).",
-    );
-  };
-
-  const respond = (call: Call, client: Client, answer: Answer, life: Disposable): Response => {
-    const { status, headers, first, rest } = answer;
-    const init = { status, headers: headersForClient(headers, call.id) };
-    if (!rest) {
-      life[Symbol.dispose]();
-      return new Response(first ?? null, init);
-    }
-    const body = relay(first, rest, {
-      failureEvent: isEventStream(headers) ? failureEvent : undefined,
-      signal: client.signal,
-      clock,
-      onEnd: (end, cause) => {
-        life[Symbol.dispose]();
-        if (end === "failed")
-          log.warning(`Request ${call.id} broke off while its answer streamed: ${describe(cause)}`);
-      },
-    });
-    return new Response(body, init);
-  };
-
   const firstLine = (call: Call, client: Client, { endpoint, sessionId }: RoutePlan): string =>
     routingLine({
       requestId: call.id,
@@ -93,15 +67,70 @@ export const createForward = (deps: ForwardDeps): Forward => {
       elapsedMs: clock.monotonic() - client.arrivedAt,
     });
 
+  const modelOf = (call: Call): string => {
+    const named = call.model ?? fleet.onlyModel();
+    if (named !== undefined) return aliases.get(named) ?? named;
+    throw new RouterError(
+      "invalid_request",
+      "Invalid request: missing 'model' in the query (?model=<name>).",
+    );
+  };
+
+  const respond = (call: Call, client: Client, answer: Answer, end: () => void): Response => {
+    const { status, headers, first, rest } = answer;
+    const init = { status, headers: headersForClient(headers, call.id) };
+    if (!rest) {
+      end();
+      return new Response(first ?? null, init);
+    }
+    const body = relay(first, rest, {
+      failureEvent: isEventStream(headers) ? failureEvent : undefined,
+      signal: client.signal,
+      clock,
+      onEnd: (how, cause) => {
+        end();
+        if (how === "failed")
+          log.warning(`Request ${call.id} broke off while its answer streamed: ${describe(cause)}`);
+      },
+    });
+    return new Response(body, init);
+  };
+
+  const attemptOn = async (
+    endpoint: Endpoint,
+    call: Call,
+    client: Client,
+    message: EngineRequest & { readonly path: string },
+  ): Promise<Response> => {
+    const ticket = requests.begin(endpoint.id);
+    const end = (): void => {
+      ticket.end();
+      client.limitSilence();
+    };
+    client.allowSilence();
+    try {
+      const answer = await exchange(fetch, endpoint.url + message.path, message, call.isReplaySafe);
+      ticket.firstByte();
+      return respond(call, client, answer, end);
+    } catch (error) {
+      end();
+      throw error;
+    }
+  };
+
   return async (call, client) => {
     const model = modelOf(call);
-    const body = model === call.model ? call.body : call.bodyFor(model);
-    const headers = headersForEngine(call.headers, call.id);
+    const narrowing = { except: new Set<string>(), only: call.engineId };
     const routed = { model, headers: call.headers, field: call.field };
-    const failed = new Set<string>();
+    const message = {
+      ...call.messageFor(model),
+      method: call.method,
+      headers: headersForEngine(call.headers, call.id),
+      signal: client.signal,
+    };
 
     for (let attempt = 1; ; attempt += 1) {
-      const candidates = fleet.candidates(model, { except: failed, only: call.engineId });
+      const candidates = fleet.candidates(model, narrowing);
       if (!candidates) throw fleet.missing(model);
       const plan = await policy.plan(routed, candidates);
       const { endpoint } = plan;
@@ -111,37 +140,17 @@ export const createForward = (deps: ForwardDeps): Forward => {
           : `Routing request ${call.id} to ${endpoint.url} (attempt ${attempt}/${maxAttempts})`,
       );
       onRouted?.({ ...plan, requestId: call.id, model, attempt });
-
-      const life = begin(requests.begin(endpoint.id), client);
       try {
-        const url = endpoint.url + call.path;
-        const request = { method: call.method, headers, body, signal: client.signal };
-        const answer = await exchange(fetch, url, request, call.isReplaySafe);
-        life.firstByte();
-        return respond(call, client, answer, life);
+        return await attemptOn(endpoint, call, client, message);
       } catch (error) {
-        life[Symbol.dispose]();
-        failed.add(endpoint.id);
-        const isLast =
-          attempt === maxAttempts || !fleet.candidates(model, { except: failed, only: call.engineId });
+        narrowing.except.add(endpoint.id);
+        const isLast = attempt === maxAttempts || !fleet.candidates(model, narrowing);
         if (isLast || !mayTryElsewhere(error, call)) throw error;
         log.warning(
           `Request ${call.id} failed on ${endpoint.url} (attempt ${attempt}/${maxAttempts}): ${describe(error)}`,
         );
       }
     }
-  };
-};
-
-/** A request's life on one engine: its ticket, and the silence that its client may meet meanwhile. */
-const begin = (ticket: Ticket, client: Client): Ticket => {
-  const silence = client.allowSilence();
-  return {
-    firstByte: ticket.firstByte,
-    [Symbol.dispose]: () => {
-      ticket[Symbol.dispose]();
-      silence[Symbol.dispose]();
-    },
   };
 };
 

@@ -16,14 +16,18 @@ const options = {
 /** Models whose ring is kept; beyond that all rings are built anew. */
 const MAX_RINGS = 1024;
 
-const sessionIdOf = (request: RoutingRequest, key: string): string | undefined => {
-  const header = request.headers.get(key);
+/** RFC 9110 section 5.1; a key of another form can still name a body field. */
+const HEADER_NAME = /^[!#$%&'*+.^_`|~\w-]+$/;
+
+const sessionIdOf = (request: RoutingRequest, key: string, isHeader: boolean): string | undefined => {
+  const header = isHeader ? request.headers.get(key) : null;
   if (header !== null) return header;
   const field = request.field(key);
   return typeof field === "string" ? field : typeof field === "number" ? String(field) : undefined;
 };
 
 const createSession = ({ sessionKey = "" }: OptionValues<typeof options>): RoutingPolicy => {
+  const isHeader = HEADER_NAME.test(sessionKey);
   const rings = new Map<string, HashRing>();
   const maps = new WeakMap<Candidates, ReadonlyMap<string, Candidate>>();
 
@@ -49,7 +53,7 @@ const createSession = ({ sessionKey = "" }: OptionValues<typeof options>): Routi
 
   return {
     plan: (request, candidates) => {
-      const sessionId = sessionIdOf(request, sessionKey);
+      const sessionId = sessionIdOf(request, sessionKey, isHeader);
       if (sessionId === undefined) {
         return { endpoint: lowestQps(candidates).endpoint, reason: "no session id: lowest request rate" };
       }

@@ -2,10 +2,12 @@ import type { Clock } from "../core/clock.ts";
 import type { RequestStats } from "../core/request-stats.ts";
 import { createWindow, type Window } from "./window.ts";
 
-/** One request's life on one endpoint; disposing it ends it, however it ended, and more than once is harmless. */
-export interface Ticket extends Disposable {
+/** One request's life on one endpoint. */
+export interface Ticket {
   /** The first byte of the answer came: the request moves from prefill to decode. */
   readonly firstByte: () => void;
+  /** Ends it, however it ended; ending it again is harmless. */
+  readonly end: () => void;
 }
 
 /** Exact accounting of what this router has sent to each endpoint. */
@@ -76,7 +78,7 @@ export const createRequestLedger = (
           account.inPrefill -= 1;
           account.inDecode += 1;
         },
-        [Symbol.dispose]: () => {
+        end: () => {
           if (phase === "prefill") account.inPrefill -= 1;
           if (phase === "decode") account.inDecode -= 1;
           phase = "over";

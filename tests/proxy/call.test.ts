@@ -48,6 +48,9 @@ const nested = (levels: number): string =>
 const SCANNED = 1024 * 1024 + 1;
 const padding = " ".repeat(SCANNED);
 
+/** What the engine gets when the client names the model that is served. */
+const sent = (call: Call) => call.messageFor(call.model ?? "any");
+
 describe("a JSON body that cannot be routed is answered in the words of the reference", () => {
   const cases: [string, string | Uint8Array<ArrayBuffer>, string][] = [
     ["truncated", '{"model":"m"', INVALID_JSON],
@@ -101,9 +104,10 @@ describe("a JSON body", () => {
   test("tells its model and fields and is kept as its bytes", async () => {
     const body = '\ufeff {"model" : "org/m:7b", "n":12345678901234567890, "user":"u"}';
     const call = await read({ body });
-    expect(call).toMatchObject({ id: "id-1", method: "POST", path: "/v1/completions", model: "org/m:7b" });
+    expect(call).toMatchObject({ id: "id-1", method: "POST", model: "org/m:7b" });
+    expect(sent(call).path).toBe("/v1/completions");
     expect(call.field("user")).toBe("u");
-    expect(call.body).toEqual(bytesOf(body));
+    expect(sent(call).body).toEqual(bytesOf(body));
     expect(call.engineId).toBeUndefined();
   });
 
@@ -137,7 +141,7 @@ describe("a JSON body", () => {
   test("with another model differs in the model only, wherever it stands and however it is written", async () => {
     const call = await read({ body: '{"model":"a","x":{"model":"m"}, "mod\\u0065l" :\t"m" }' });
     expect(call.model).toBe("m");
-    expect(Buffer.from(call.bodyFor('n"\\é') ?? []).toString()).toBe(
+    expect(Buffer.from(call.messageFor('n"\\é').body ?? []).toString()).toBe(
       '{"model":"a","x":{"model":"m"}, "mod\\u0065l" :\t"n\\"\\\\é" }',
     );
   });
@@ -156,9 +160,9 @@ describe("a JSON body", () => {
         expect(scanned.model).toBe(parsed.model);
         for (const [name] of entries)
           if (name !== "pad") expect(scanned.field(name)).toEqual(parsed.field(name));
-        const long = Buffer.from(scanned.bodyFor("other") ?? []).toString();
+        const long = Buffer.from(scanned.messageFor("other").body ?? []).toString();
         const pad = "x".repeat(SCANNED);
-        expect(long.replace(pad, "x")).toBe(Buffer.from(parsed.bodyFor("other") ?? []).toString());
+        expect(long.replace(pad, "x")).toBe(Buffer.from(parsed.messageFor("other").body ?? []).toString());
       }),
       { numRuns: 100 },
     );
@@ -183,8 +187,8 @@ describe("a form", () => {
     const form = (model: string) => formBytes("b", [file, field("model", model), field("user", "é")]);
     const call = await read({ body: form("alias"), contentType });
     expect([call.model, call.field("user"), call.field("other")]).toEqual(["alias", "é", undefined]);
-    expect(call.body).toEqual(form("alias"));
-    expect(call.bodyFor("org/model:7b")).toEqual(form("org/model:7b"));
+    expect(sent(call).body).toEqual(form("alias"));
+    expect(call.messageFor("org/model:7b").body).toEqual(form("org/model:7b"));
   });
 
   test.each([
@@ -231,7 +235,7 @@ describe("a query", () => {
     ["?a=b?id=1", "?a=b?id=1", undefined],
   ])("%p reaches the engine as %p and pins %p", async (query, forwarded, engineId) => {
     const call = await read({ body: '{"model":"m"}', query });
-    expect([call.path, call.engineId]).toEqual([`/v1/completions${forwarded}`, engineId]);
+    expect([sent(call).path, call.engineId]).toEqual([`/v1/completions${forwarded}`, engineId]);
   });
 
   test("keeps every parameter but id, in order and as written", async () => {
@@ -242,23 +246,24 @@ describe("a query", () => {
     await fc.assert(
       fc.asyncProperty(fc.array(parameter), async (parameters) => {
         const pairs = parameters.map(([name, value]) => `${name}=${value.replaceAll("&", "")}`);
-        const { path, engineId } = await read({ body: '{"model":"m"}', query: `?${pairs.join("&")}` });
+        const call = await read({ body: '{"model":"m"}', query: `?${pairs.join("&")}` });
         const given = new URLSearchParams(pairs.join("&"));
-        expect(engineId).toBe(given.get("id") ?? undefined);
+        expect(call.engineId).toBe(given.get("id") ?? undefined);
         given.delete("id");
-        expect([...new URLSearchParams(path.split("?").slice(1).join("?"))]).toEqual([...given]);
+        expect([...new URLSearchParams(sent(call).path.split("?").slice(1).join("?"))]).toEqual([...given]);
       }),
     );
   });
 
   test("holds the model of a request that has no body", async () => {
     const call = await read({ method: "GET", query: "?model=org%2Fm&x=1" });
-    expect([call.model, call.field("x"), call.path]).toEqual([
+    expect([call.model, call.field("x"), sent(call).path]).toEqual([
       "org/m",
       "1",
       "/v1/completions?model=org%2Fm&x=1",
     ]);
-    expect(call.body).toBeUndefined();
+    expect(sent(call).body).toBeUndefined();
+    expect(call.messageFor("a/b c").path).toBe("/v1/completions?model=a%2Fb%20c&x=1");
     expect((await read({ method: "GET" })).model).toBeUndefined();
   });
 });

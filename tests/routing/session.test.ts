@@ -48,6 +48,11 @@ test.each([[null], [{ id: 1 }], [["a"]], [true]])("a body field %j is no session
   expect(plan.sessionId).toBeUndefined();
 });
 
+test.each(["", "user id", "é"])("a key %p that is no header name still names a body field", async (key) => {
+  const plan = await policyFor(key).plan(requestWith({ body: { [key]: "user-1" } }), candidatesAt(three));
+  expect(plan.sessionId).toBe("user-1");
+});
+
 test("without a session id: first an engine that had no request, then the lowest rate, first wins a tie", async () => {
   const policy = policyFor();
   const withRates = (rates: readonly (number | undefined)[]) =>
