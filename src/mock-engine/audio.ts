@@ -5,8 +5,7 @@ import type { EngineParts, Route, Routes } from "./parts.ts";
 import { textPrompt } from "./prompts.ts";
 import { openStream, send, sendJson, type Reply } from "./reply.ts";
 import { invalidBody, readBody, textField } from "./request-body.ts";
-import { tokenize } from "./tokens.ts";
-import { noiseOf } from "./vectors.ts";
+import { hashOf, tokenize } from "./tokens.ts";
 
 // 16-bit samples at 16 kHz, and 50 encoder frames a second, as Whisper has them.
 const bytesPerSecond = 32_000;
@@ -48,7 +47,7 @@ const speechToText = async (
   const { audio, field } = await readUpload(request);
   const model = parts.models.find(field("model"));
   const seconds = Math.max(1, Math.ceil(audio.length / bytesPerSecond));
-  const sound = noiseOf(0, tokenize(Bun.SHA256.hash(audio, "hex")));
+  const sound = hashOf(tokenize(Bun.SHA256.hash(audio, "hex")));
   const prompt = Array.from({ length: seconds * tokensPerSecond }, (_, index) => sound + index);
   const plan = planAnswer(parts, { prompt, model });
   const isStream = /^(?:true|1)$/i.test(field("stream") ?? "");
@@ -112,7 +111,7 @@ const speechRoute =
     const format = body.response_format ?? "wav";
     startPrompts(parts, reply, [{ tokens, salt: model.cacheSalt }], () => {
       const bytes = Buffer.alloc(tokens.length * bytesPerToken);
-      let state = noiseOf(parts.config.seed, tokens) | 1;
+      let state = hashOf([parts.config.seed, ...tokens]) | 1;
       for (let at = 0; at < bytes.length; at += 4) {
         state = Math.imul(state, 0x2c9277b5) + 0x3c6ef35f;
         bytes.writeInt32LE(state | 0, at);

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { hashTokens, tokenize } from "./tokens.ts";
+import { hashOf, tokenize } from "./tokens.ts";
 
 const part = v.looseObject({ type: v.optional(v.string()), text: v.optional(v.string()) });
 
@@ -14,7 +14,7 @@ export type ChatMessage = v.InferOutput<typeof chatMessage>;
 
 /** An image or a sound stands as a mark of fixed length that differs where the content differs. */
 const markOf = (content: object): string => {
-  const hash = hashTokens([tokenize(JSON.stringify(content))], 16, "").all;
+  const hash = hashOf(tokenize(JSON.stringify(content)));
   return `<media ${hash.toString(36)}>`;
 };
 

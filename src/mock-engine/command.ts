@@ -14,7 +14,8 @@ export interface MockEngineCommandDeps {
 /** `vllm-router mock-engine`: runs one engine until the signal aborts; rejects when it cannot listen. */
 export const runMockEngine = async (values: MockEngineConfig, deps: MockEngineCommandDeps): Promise<void> => {
   const { clock, write, signal } = deps;
-  await using engine = createMockEngine(values, { clock });
+  const log = { error: (message: string) => write(`${message}\n`) };
+  await using engine = createMockEngine(values, { clock, log });
   write(`listening on ${engine.url}\n`);
   if (signal.aborted) return;
   const { promise, resolve } = Promise.withResolvers<void>();

@@ -6,7 +6,8 @@ import type { EngineParts, Route, Routes } from "./parts.ts";
 import { readPrompts, textPrompt, type Prompt } from "./prompts.ts";
 import { sendJson } from "./reply.ts";
 import { integerField, invalidBody, promptInput, readBody, textField } from "./request-body.ts";
-import { noiseOf, unitVector } from "./vectors.ts";
+import { hashOf } from "./tokens.ts";
+import { unitVector } from "./vectors.ts";
 
 const poolingRequest = v.looseObject({
   model: textField,
@@ -55,7 +56,9 @@ const perInput =
           object: "list",
           created: Math.floor(parts.clock.now() / 1000),
           model: model.name,
-          data: prompts.map(({ tokens }, index) => entry(index, noiseOf(parts.config.seed, tokens), body)),
+          data: prompts.map(({ tokens }, index) =>
+            entry(index, hashOf([parts.config.seed, ...tokens]), body),
+          ),
           usage: {
             prompt_tokens: total,
             total_tokens: total,

@@ -25,13 +25,13 @@ import { createScheduler } from "./scheduler.ts";
 import { scoringRoutes } from "./scoring.ts";
 import { serverRoutes } from "./server-routes.ts";
 import { tokenizationRoutes } from "./tokenization.ts";
-import { hashTokens } from "./tokens.ts";
+import { hashOf } from "./tokens.ts";
 
 /** What an engine can tell of itself, for tests; `GET /mock/state` answers with the same. */
 export interface MockEngineState {
   readonly running: number;
   readonly waiting: number;
-  /** Sequences whose client left before their end. */
+  /** Sequences that were ended early: the client left, or the engine went to sleep. */
   readonly aborted: number;
   /** Sequences that came to their end. */
   readonly finished: number;
@@ -65,9 +65,8 @@ const createIdSource = (seed: number, port: () => number): (() => string) => {
   let count = 0;
   return () => {
     count += 1;
-    const { all, blocks } = hashTokens([[seed, port(), count]], 2, "id");
-    const hex = (value: number): string => value.toString(16).padStart(13, "0");
-    return `${hex(all)}${hex(blocks[0] ?? 0)}${count.toString(16).padStart(6, "0")}`.slice(0, 32);
+    const hex = (salt: number): string => hashOf([salt, seed, port(), count]).toString(16).padStart(13, "0");
+    return `${hex(0)}${hex(1)}${count.toString(16).padStart(6, "0")}`.slice(0, 32);
   };
 };
 

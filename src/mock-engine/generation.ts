@@ -4,7 +4,7 @@ import type { FinishReason } from "./engine-stats.ts";
 import type { ServedModel } from "./models.ts";
 import type { EngineParts } from "./parts.ts";
 import type { Reply } from "./reply.ts";
-import { hashTokens } from "./tokens.ts";
+import { blockHashes, createTokenHasher, hashOf } from "./tokens.ts";
 
 /** What a request asks the model, and the rules for the answer. */
 export interface GenerationRequest {
@@ -65,19 +65,24 @@ const limitsOf = (request: GenerationRequest, maxModelLen: number): AnswerLimits
 };
 
 /** Tokens of a prompt as the engine computes them: an empty one still has its first token. */
-export const promptTokens = (tokens: readonly number[]): readonly number[] =>
-  tokens.length > 0 ? tokens : [0];
+const promptTokens = (tokens: readonly number[]): readonly number[] => (tokens.length > 0 ? tokens : [0]);
 
 /** Plans the answer to a request; throws vLLM's 400 when its limits cannot be met. */
 export const planAnswer = (parts: EngineParts, request: GenerationRequest): PlannedAnswer => {
   const { config } = parts;
   const prompt = promptTokens(request.prompt);
   const limits = limitsOf({ ...request, prompt }, config.maxModelLen);
-  const { cacheSalt } = request.model;
-  const seed = hashTokens([[config.seed, request.seed ?? 0], prompt], config.blockSize, cacheSalt).all;
-  const answer = writeAnswer(seed, config.answerTokens, limits);
-  const salt = `${cacheSalt}${request.cache_salt ?? ""}`;
-  return { prompt, answer, blockHashes: hashTokens([prompt, answer.tokens], config.blockSize, salt).blocks };
+  const plain = createTokenHasher(config.blockSize, request.model.cacheSalt);
+  plain.push(prompt);
+  const answer = writeAnswer(
+    hashOf([plain.value(), config.seed, request.seed ?? 0]),
+    config.answerTokens,
+    limits,
+  );
+  plain.push(answer.tokens);
+  if (!request.cache_salt) return { prompt, answer, blockHashes: plain.blocks };
+  const salt = `${request.model.cacheSalt}${request.cache_salt}`;
+  return { prompt, answer, blockHashes: blockHashes([...prompt, ...answer.tokens], config.blockSize, salt) };
 };
 
 /** Begins a planned answer and calls `onStep` for each token; ends the work when the client leaves. */
@@ -88,9 +93,9 @@ export const startAnswer = (
   onStep: (step: OutputStep) => void,
 ): Generation => {
   const { loop, stats } = parts;
-  const { answer, prompt, blockHashes } = plan;
+  const { answer, prompt } = plan;
   const sequence = loop.submit(
-    { promptTokens: prompt.length, outputTokens: answer.pieces.length, blockHashes },
+    { promptTokens: prompt.length, outputTokens: answer.pieces.length, blockHashes: plan.blockHashes },
     ({ emitted, status }) => {
       if (status === "aborted") {
         return onStep({ text: "", tokens: emitted, finish: { reason: "abort", stopReason: null } });
@@ -128,7 +133,7 @@ export const startPrompts = (
       {
         promptTokens: tokens.length,
         outputTokens: 0,
-        blockHashes: hashTokens([tokens], config.blockSize, salt).blocks,
+        blockHashes: blockHashes(tokens, config.blockSize, salt),
       },
       ({ status }) => {
         isAborted ||= status === "aborted";

@@ -38,11 +38,13 @@ export const createHttpReply = (
   const hasBody = request.method !== "HEAD";
   let isChunked = false;
   let isDone = false;
+  let isAbandoned = false;
   let tasks: (() => void)[] = [];
 
   const abandon = (): void => {
     if (isDone) return;
     isDone = true;
+    isAbandoned = true;
     for (const task of tasks) task();
     tasks = [];
     deps.onDone();
@@ -74,7 +76,8 @@ export const createHttpReply = (
       abandon();
     },
     onAbandoned: (task) => {
-      tasks.push(task);
+      if (isAbandoned) task();
+      else tasks.push(task);
     },
     abandon,
   };

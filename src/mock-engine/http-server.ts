@@ -145,7 +145,8 @@ export const createHttpServer = (
   const sweep = (): void => {
     const oldest = clock.monotonic() - options.keepAliveMs;
     for (const connection of connections) {
-      if (!connection.reply && connection.idleSinceMs < oldest) connection.end();
+      const isIdle = !connection.reply && connection.outbox.waitingBytes() === 0;
+      if (isIdle && connection.idleSinceMs < oldest) connection.end();
     }
     sweeper = clock.after(sweepMs, sweep);
   };

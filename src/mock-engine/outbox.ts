@@ -71,8 +71,9 @@ export const createOutbox = (socket: OutgoingSocket, atTurnEnd: (task: () => voi
   return {
     push: (data) => {
       if (typeof data === "string") {
-        if (text === "") atTurnEnd(flush);
+        const isFirst = text === "";
         text += data;
+        if (isFirst) atTurnEnd(flush);
         return;
       }
       flush();

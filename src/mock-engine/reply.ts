@@ -18,7 +18,7 @@ export interface Reply {
   readonly end: () => void;
   /** Closes the connection without completing the answer, after sending `raw` as it is. */
   readonly abort: (ending: Ending, raw?: string) => void;
-  /** Runs `task` once if the connection closes before the answer is complete. */
+  /** Runs `task` once if the connection closes before the answer is complete; at once if it has. */
   readonly onAbandoned: (task: () => void) => void;
 }
 

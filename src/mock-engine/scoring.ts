@@ -6,7 +6,7 @@ import type { EngineParts, Route, Routes } from "./parts.ts";
 import { textPrompt } from "./prompts.ts";
 import { sendJson } from "./reply.ts";
 import { integerField, invalidBody, readBody, textField } from "./request-body.ts";
-import { noiseOf } from "./vectors.ts";
+import { endOfText, hashOf } from "./tokens.ts";
 
 const texts = v.union(
   [v.string(), v.array(v.string())],
@@ -42,7 +42,8 @@ const pairOf = (parts: EngineParts, query: string, document: string): Pair => {
   const left = textPrompt(query).tokens;
   const right = textPrompt(document).tokens;
   // A number of its own for each pair, with enough digits to look like a model's.
-  return { tokens: [...left, ...right], score: noiseOf(parts.config.seed, left, right) / 2 ** 52 };
+  const score = hashOf([parts.config.seed, ...left, endOfText, ...right]) / 2 ** 52;
+  return { tokens: [...left, ...right], score };
 };
 
 const listOf = (value: string | readonly string[]): readonly string[] =>

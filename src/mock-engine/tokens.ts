@@ -57,7 +57,9 @@ export const tokenize = (text: string): number[] => {
   const tokens: number[] = [];
   for (let start = 0; start < bytes.length;) {
     const end = tokenEnd(bytes, start);
-    tokens.push((firstIdOfLength[end - start] ?? 0) + bytes.readUIntBE(start, end - start));
+    let value = 0;
+    for (let at = start; at < end; at += 1) value = value * 256 + (bytes[at] ?? 0);
+    tokens.push((firstIdOfLength[end - start] ?? 0) + value);
     start = end;
   }
   return tokens;
@@ -85,12 +87,6 @@ export const detokenize = (tokens: readonly number[]): string | undefined => {
   return Buffer.concat(parts).toString();
 };
 
-/** Hashes of a token sequence: one for each full block, and one for the whole. */
-export interface TokenHashes {
-  readonly blocks: readonly number[];
-  readonly all: number;
-}
-
 /** Spreads every bit of the input over all 32 of the result (the finish of MurmurHash3). */
 const scatter = (input: number): number => {
   let bits = input ^ (input >>> 16);
@@ -100,34 +96,62 @@ const scatter = (input: number): number => {
   return (bits ^ (bits >>> 16)) >>> 0;
 };
 
+/** The hashes of a sequence of tokens that grows. */
+export interface TokenHasher {
+  readonly push: (tokens: readonly number[]) => void;
+  /** One hash for each full block, covering all tokens up to its end. */
+  readonly blocks: readonly number[];
+  /** The hash of everything so far. */
+  readonly value: () => number;
+}
+
 /**
- * Chained hashes: a block's covers every token before it, and `salt`, which keeps apart sequences that must not
- * share cached blocks. 52 bits wide, so that it is an exact number.
+ * A hasher of an empty sequence; `salt` keeps apart sequences that must not share cached blocks. Hashes are 52
+ * bits wide, so that each is an exact number.
  */
-export const hashTokens = (
-  parts: readonly (readonly number[])[],
-  blockSize: number,
-  salt: string,
-): TokenHashes => {
+export const createTokenHasher = (blockSize: number, salt: string): TokenHasher => {
+  const blocks: number[] = [];
   let high = 0x9e3779b9;
   let low = 0x85ebca6b;
-  const mix = (value: number): void => {
-    high = Math.imul(high ^ value, 0x01000193);
+  let left = blockSize;
+  const mix = (word: number): void => {
+    high = Math.imul(high ^ word, 0x01000193);
     high ^= high >>> 15;
-    low = Math.imul(low + value, 0xcc9e2d51) ^ high;
+    low = Math.imul(low + word, 0xcc9e2d51) ^ high;
     low ^= low >>> 13;
   };
   const value = (): number => scatter(high) * 2 ** 20 + (scatter(low) >>> 12);
   for (let index = 0; index < salt.length; index += 1) mix(salt.charCodeAt(index) + 1);
-  const blocks: number[] = [];
-  let count = 0;
-  for (const part of parts) {
-    for (const token of part) {
-      mix(token | 0);
-      mix((token / 2 ** 32) | 0);
-      count += 1;
-      if (count % blockSize === 0) blocks.push(value());
-    }
-  }
-  return { blocks, all: value() };
+  return {
+    blocks,
+    value,
+    push: (tokens) => {
+      for (const token of tokens) {
+        mix(token | 0);
+        mix((token / 2 ** 32) | 0);
+        left -= 1;
+        if (left > 0) continue;
+        blocks.push(value());
+        left = blockSize;
+      }
+    },
+  };
+};
+
+/** The block hashes of a whole sequence. */
+export const blockHashes = (
+  tokens: readonly number[],
+  blockSize: number,
+  salt: string,
+): readonly number[] => {
+  const hasher = createTokenHasher(blockSize, salt);
+  hasher.push(tokens);
+  return hasher.blocks;
+};
+
+/** One hash of some numbers. */
+export const hashOf = (numbers: readonly number[]): number => {
+  const hasher = createTokenHasher(numbers.length + 1, "");
+  hasher.push(numbers);
+  return hasher.value();
 };
