@@ -34,8 +34,11 @@ const endpointFor = ({ url, models, label }: StaticBackend, addedAt: number): En
   ...(label === undefined ? {} : { label }),
 });
 
-const sameCards = (left: readonly ModelCard[] | undefined, right: readonly ModelCard[]): boolean =>
-  JSON.stringify(left) === JSON.stringify(right);
+/** Fields that vLLM makes anew for every answer, with a random id and the time of day. */
+const VOLATILE: ReadonlySet<string> = new Set(["created", "permission"]);
+
+const lasting = (cards: readonly ModelCard[] | undefined): string | undefined =>
+  JSON.stringify(cards, (key, value: unknown) => (VOLATILE.has(key) ? undefined : value));
 
 /** A fixed list of engines. Those without configured models join when their `/v1/models` has answered. */
 export const createStaticDiscovery = (
@@ -50,7 +53,7 @@ export const createStaticDiscovery = (
 
   const learn = (id: string, cards: readonly ModelCard[]): void => {
     const known = all.find((endpoint) => endpoint.id === id);
-    if (!known || sameCards(known.cards, cards)) return;
+    if (!known || lasting(known.cards) === lasting(cards)) return;
     const models = cards.map((card) => card.id);
     for (const model of models) seen.add(model);
     all = all.map((endpoint) => (endpoint.id === id ? { ...endpoint, models, cards } : endpoint));
