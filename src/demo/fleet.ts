@@ -82,6 +82,8 @@ export const startFleet = async (
     idleTimeout: IDLE_TIMEOUT_SECONDS,
     maxRequestBodySize: Number.MAX_SAFE_INTEGER,
     development: false,
+    // Otherwise the runtime shares a port that another router already has.
+    reusePort: false,
     fetch: router.fetch,
   });
   parts.defer(async () => listener.stop(true));

@@ -2,7 +2,6 @@ import { describe, expect, test } from "bun:test";
 import { demo } from "../../src/cli/demo.ts";
 import { parseArgv } from "../../src/config/argv.ts";
 import { sharedModel } from "../../src/demo/fleet.ts";
-import { startRawEngine } from "../support/raw-engine.ts";
 import { lendPlatform } from "../cli/lent.ts";
 
 /** Starts the demo with engines that take no time. */
@@ -148,7 +147,8 @@ describe("not to its end", () => {
   });
 
   test("a port that is taken is one line on stderr, with 1", async () => {
-    await using other = await startRawEngine(() => {});
+    // One that would share it, as a server of the runtime does by default.
+    using other = Bun.serve({ hostname: "127.0.0.1", port: 0, reusePort: true, fetch: () => new Response() });
     const { exitCode, stdout, stderr } = start([`--port=${other.port}`]);
     expect(await exitCode).toBe(1);
     expect(stderr()).toMatch(/^vllm-router: error: [^\n]*port[^\n]*\n$/i);
