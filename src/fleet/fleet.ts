@@ -19,7 +19,7 @@ export interface Fleet {
   readonly candidates: (model: string, narrowing?: Narrowing) => Candidates | undefined;
   /** Why a model has no candidates: `model_not_found` if it was never seen, otherwise `no_endpoint`. */
   readonly missing: (model: string) => RouterError;
-  /** The model that is meant where a request names none: the only one there is. */
+  /** The model that is meant where a request names none: the only one that any engine serves, awake or not. */
   readonly onlyModel: () => string | undefined;
   readonly find: (endpointId: string) => Endpoint | undefined;
   /** A sleeping engine gets no requests until it wakes. */
@@ -30,6 +30,7 @@ interface Snapshot {
   readonly endpoints: readonly Endpoint[];
   readonly byModel: ReadonlyMap<string, Candidates>;
   readonly byId: ReadonlyMap<string, Endpoint>;
+  readonly onlyModel: string | undefined;
 }
 
 const isCandidates = (list: readonly Candidate[]): list is Candidates => list.length > 0;
@@ -52,7 +53,8 @@ export const createFleet = (discovery: Discovery, requests: RequestLedger): Flee
     }
     const byId = new Map(endpoints.map((endpoint) => [endpoint.id, endpoint]));
     requests.keepOnly(new Set(byId.keys()));
-    return { endpoints, byModel, byId };
+    const [model, ...others] = new Set(endpoints.flatMap(({ models }) => models));
+    return { endpoints, byModel, byId, onlyModel: others.length === 0 ? model : undefined };
   };
 
   const current = (): Snapshot => {
@@ -81,13 +83,10 @@ export const createFleet = (discovery: Discovery, requests: RequestLedger): Flee
             "model_not_found",
             `Model '${model}' not found. Available models can be listed at /v1/models.`,
           ),
-    onlyModel: () => {
-      const { byModel } = current();
-      const [model] = byModel.keys();
-      return byModel.size === 1 ? model : undefined;
-    },
+    onlyModel: () => current().onlyModel,
     find: (endpointId) => current().byId.get(endpointId),
     setSleeping: (endpointId, asleep) => {
+      if (sleeping.has(endpointId) === asleep) return;
       if (asleep) sleeping.add(endpointId);
       else sleeping.delete(endpointId);
       snapshot = undefined;
