@@ -46,21 +46,25 @@ describe("a window", () => {
       fc.boolean(),
     );
     fc.assert(
-      fc.property(fc.nat({ max: 1e12 }), fc.array(event, { minLength: 30, maxLength: 300 }), (origin, events) => {
-        const window = createWindow(WINDOW_MS);
-        const times: number[] = [];
-        let now = origin;
-        for (const [delay, isAdded] of events) {
-          now += delay;
-          if (isAdded) {
-            window.add(now);
-            times.push(now);
+      fc.property(
+        fc.nat({ max: 1e12 }),
+        fc.array(event, { minLength: 30, maxLength: 300 }),
+        (origin, events) => {
+          const window = createWindow(WINDOW_MS);
+          const times: number[] = [];
+          let now = origin;
+          for (const [delay, isAdded] of events) {
+            now += delay;
+            if (isAdded) {
+              window.add(now);
+              times.push(now);
+            }
+            const count = window.count(now);
+            expect(count).toBeGreaterThanOrEqual(countSince(times, now, WINDOW_MS - BUCKET_MS));
+            expect(count).toBeLessThanOrEqual(countSince(times, now, WINDOW_MS));
           }
-          const count = window.count(now);
-          expect(count).toBeGreaterThanOrEqual(countSince(times, now, WINDOW_MS - BUCKET_MS));
-          expect(count).toBeLessThanOrEqual(countSince(times, now, WINDOW_MS));
-        }
-      }),
+        },
+      ),
       { numRuns: 200 },
     );
   });
