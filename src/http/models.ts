@@ -11,7 +11,7 @@ export const listModels = (
   const add = (card: ModelCard): void => {
     if (cards.has(card.id)) return;
     const defaults = { object: "model", created: createdAt, owned_by: "vllm", root: null, parent: null };
-    cards.set(card.id, { ...defaults, ...card });
+    cards.set(card.id, { id: card.id, ...defaults, ...card });
   };
   for (const { models, cards: reported = [] } of endpoints) {
     for (const card of reported) add(card);
