@@ -55,8 +55,8 @@ export const createEngineLoop = (
     for (const sequence of progressed) {
       const listener = listeners.get(sequence);
       if (sequence.status === "finished") listeners.delete(sequence);
-      // An earlier listener of the same step may have aborted this one.
-      if (sequence.status !== "aborted") listener?.(sequence);
+      // There is none when an earlier listener of the same step has aborted this sequence.
+      listener?.(sequence);
     }
     return progressed.length;
   };

@@ -54,7 +54,7 @@ export const createOutbox = (socket: OutgoingSocket, atTurnEnd: (task: () => voi
 
   const flush = (): void => {
     if (text !== "") {
-      backlog.push(backlog.length === 0 ? text : Buffer.from(text));
+      backlog.push(text);
       text = "";
     }
     while (!isFull) {

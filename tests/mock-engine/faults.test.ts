@@ -141,6 +141,18 @@ describe("a fault that a request asks for", () => {
     await client.until(/200 OK.*\[DONE\]/s);
   });
 
+  test("delay: a client that leaves leaves nothing behind", async () => {
+    const clock = createManualClock();
+    await using engine = startEngine({}, clock);
+    const idleTimers = clock.pending();
+    using client = sendRaw(engine.port, request(streamed, "delay=2000"));
+    await until(() => engine.state().finished === 1);
+    expect(clock.pending()).toBeGreaterThan(idleTimers);
+    client.socket.destroy();
+    await until(() => engine.state().connections === 0);
+    expect(clock.pending()).toBe(idleTimers);
+  });
+
   test("slow: every part comes so many times as late", async () => {
     const clock = createManualClock();
     await using engine = startEngine({ timeScale: 1, decodeMs: 10, decodeMsPerSeq: 0 }, clock);
@@ -170,6 +182,17 @@ describe("a fault that a request asks for", () => {
       "[DONE]",
     ]);
     await until(() => engine.state().running === 0);
+  });
+
+  test("error-event: the engine stops working on the answer", async () => {
+    const clock = createManualClock();
+    await using engine = startEngine({ timeScale: 1 }, clock);
+    const long = JSON.stringify({ prompt: "hello", max_tokens: 1000, ignore_eos: true, stream: true });
+    using client = sendRaw(engine.port, request(long, "error-event=2"));
+    await until(() => engine.state().running === 1);
+    await clock.advance(100);
+    await client.until(/\[DONE\]/);
+    expect(engine.state()).toMatchObject({ running: 0, aborted: 1 });
   });
 
   test("error-event: an answer that is no stream becomes a 500", async () => {

@@ -88,6 +88,21 @@ describe("the time of a request", () => {
     expect(endMs).toBe(prefillMs + 2 * decodeMs);
   });
 
+  test("the last token of a prompt is prefill, also when it is alone", () => {
+    const scheduler = createScheduler({ ...config, maxNumBatchedTokens: 16 });
+    submit(scheduler, 17, 2);
+    const steps = [0, 1, 2].map(() => {
+      const step = scheduler.beginStep();
+      scheduler.finishStep();
+      return [step?.prefillTokens, step?.decodes];
+    });
+    expect(steps).toEqual([
+      [16, 0],
+      [1, 0],
+      [0, 1],
+    ]);
+  });
+
   test("a request without an answer ends with its prompt", () => {
     const scheduler = createScheduler(config);
     const sequence = submit(scheduler, 800, 0);
@@ -222,8 +237,23 @@ describe("a full cache", () => {
       scheduler.finishStep();
     }
     expect([older.status, younger.status, newcomer.status]).toEqual(["running", "waiting", "waiting"]);
+    // There would be room for the newcomer alone.
+    scheduler.beginStep();
+    scheduler.finishStep();
+    expect(newcomer.status).toBe("waiting");
     run(scheduler);
     expect([older.emitted, younger.emitted, newcomer.emitted]).toEqual([20, 20, 1]);
+  });
+
+  test("a step that turns one out does not take it in again with what is left of its budget", () => {
+    const scheduler = createScheduler({ ...config, numGpuBlocks: 7, maxNumBatchedTokens: 17 });
+    const older = submit(scheduler, 47, 20);
+    const younger = submit(scheduler, 47, 20);
+    while (scheduler.totals().preemptions === 0) {
+      scheduler.beginStep();
+      scheduler.finishStep();
+    }
+    expect([older.status, younger.status]).toEqual(["running", "waiting"]);
   });
 
   test("what it cached before counts as a query once, not again when it starts over", () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { connect, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import type { MockEngine } from "../../src/mock-engine/engine.ts";
 import { rawPost, sendRaw } from "../support/raw-client.ts";
 import { createManualClock } from "./manual-clock.ts";
@@ -72,24 +72,22 @@ describe("a client that leaves frees the engine at once", () => {
 });
 
 test("a client that does not read costs what the answer is long, and gets every byte later", async () => {
-  await using engine = startEngine();
-  const socket = connect(engine.port, "127.0.0.1");
-  socket.pause();
-  socket.write(
-    rawPost("/v1/completions", JSON.stringify({ ...endless, stream: true }), ["Connection: close"]),
+  const clock = createManualClock();
+  await using engine = startEngine({ keepAliveSeconds: 5 }, clock);
+  using client = sendRaw(
+    engine.port,
+    rawPost("/v1/completions", JSON.stringify({ ...endless, stream: true })),
   );
-  await until(() => engine.state().finished === 1);
-  const { bufferedBytes, connections } = engine.state();
-  expect(connections).toBe(1);
-  expect(bufferedBytes).toBeWithin(1, 10_000_000);
-  let text = "";
-  socket.on("data", (data) => (text += Buffer.from(data).toString("latin1")));
-  const { promise, resolve } = Promise.withResolvers<void>();
-  socket.on("close", () => resolve());
-  socket.resume();
-  await promise;
-  expect(text.split("data: ")).toHaveLength(endless.max_tokens + 2);
-  expect(text).toEndWith("\r\n0\r\n\r\n");
+  client.socket.pause();
+  await until(() => engine.state().received === 1);
+  // Longer than an idle connection is kept: this one is not idle.
+  await clock.advance(60_000);
+  expect(engine.state()).toMatchObject({ finished: 1, connections: 1 });
+  expect(engine.state().bufferedBytes).toBeWithin(1, 10_000_000);
+  client.socket.resume();
+  await client.until(/\r\n0\r\n\r\n$/);
+  expect(client.text().split("data: ")).toHaveLength(endless.max_tokens + 2);
+  expect(engine.state().bufferedBytes).toBe(0);
 });
 
 /** Streams one answer through a raw socket and gives its body without the framing. */
