@@ -1,0 +1,25 @@
+import { answerBody, PATH, requestHeaders, type Workload } from "./workloads.ts";
+
+/** Requests that are checked: enough for every engine to have its turn. */
+const CHECKED = 8;
+
+const checkAnswer = async (url: string, { name, body, answer }: Workload, user: number): Promise<void> => {
+  const response = await fetch(url + PATH, {
+    method: "POST",
+    headers: requestHeaders(user),
+    body,
+    decompress: false,
+    proxy: false,
+  } as RequestInit);
+  const received = Buffer.from(await response.arrayBuffer());
+  const complain = (what: string): Error => new Error(`${name}: ${what} differs from what the engine sends`);
+  if (response.status !== 200) throw complain(`status ${response.status}`);
+  const contentType = response.headers.get("content-type");
+  if (contentType !== answer.contentType) throw complain(`content-type ${contentType}`);
+  if (!received.equals(answerBody(answer))) throw complain(`the body (${received.length} bytes)`);
+};
+
+/** Throws when a contender does not give the engine's own answer; only right answers are worth timing. */
+export const checkAnswers = async (url: string, workload: Workload): Promise<void> => {
+  await Promise.all(Array.from({ length: CHECKED }, (_, user) => checkAnswer(url, workload, user)));
+};

@@ -1,0 +1,101 @@
+import { resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { type Contender, contenders } from "./contenders.ts";
+import { type Workload, workloads } from "./workloads.ts";
+
+/** What a run of the benchmark does. */
+export interface BenchOptions {
+  readonly rounds: number;
+  readonly seconds: number;
+  /** Each contender serves so long before it is measured. */
+  readonly warmUpSeconds: number;
+  /** Connections of the closed loops, where a workload's own number is not wanted. */
+  readonly connections: number | undefined;
+  readonly contenders: readonly Contender[];
+  readonly workloads: readonly Workload[];
+  /** Absolute, as is the other path. */
+  readonly binary: string | undefined;
+  readonly jsonFile: string | undefined;
+}
+
+const list = (rows: readonly { readonly name: string; readonly summary: string }[]): string =>
+  rows.map(({ name, summary }) => `  ${name.padEnd(20)}${summary}`).join("\n");
+
+/** What `--help` prints. */
+export const usage = `Usage: bun run bench [options]
+
+Measures the router beside other relays, in turn and repeatedly, in front of the same engine.
+
+Options:
+  --rounds <count>       times that every contender is measured (5)
+  --seconds <seconds>    length of each measurement (3)
+  --connections <count>  connections of the closed loop, instead of the workload's own
+  --contenders <names>   comma-separated (all)
+  --workloads <names>    comma-separated (all)
+  --binary <file>        the compiled router, instead of the source
+  --json <file>          writes everything that was measured
+  --quick                one round of one second, to see that all works
+
+Contenders:
+${list(contenders)}
+
+Workloads:
+${list(workloads)}
+`;
+
+const chosen = <Row extends { readonly name: string }>(
+  flag: string,
+  names: string | undefined,
+  rows: readonly Row[],
+): readonly Row[] => {
+  if (names === undefined) return rows;
+  const wanted = names.split(",").map((name) => name.trim());
+  const known = rows.map(({ name }) => name);
+  for (const name of wanted)
+    if (!known.includes(name)) throw new Error(`${flag}: there is no ${name}; there are ${known.join(", ")}`);
+  return rows.filter(({ name }) => wanted.includes(name));
+};
+
+const positive = (flag: string, text: string | undefined): number | undefined => {
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  if (!(value > 0 && Number.isFinite(value))) throw new Error(`${flag}: ${text} is not a positive number`);
+  return value;
+};
+
+const count = (flag: string, text: string | undefined): number | undefined => {
+  const value = positive(flag, text);
+  if (value !== undefined && !Number.isInteger(value))
+    throw new Error(`${flag}: ${text} is not a whole number`);
+  return value;
+};
+
+/** Reads the command line; throws with a sentence for the user, and gives "help" when that is what was asked. */
+export const parseOptions = (args: readonly string[]): BenchOptions | "help" => {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      rounds: { type: "string" },
+      seconds: { type: "string" },
+      connections: { type: "string" },
+      contenders: { type: "string" },
+      workloads: { type: "string" },
+      binary: { type: "string" },
+      json: { type: "string" },
+      quick: { type: "boolean", default: false },
+      help: { type: "boolean", default: false },
+    },
+  });
+  if (values.help) return "help";
+  const seconds = positive("--seconds", values.seconds) ?? (values.quick ? 1 : 3);
+  return {
+    rounds: count("--rounds", values.rounds) ?? (values.quick ? 1 : 5),
+    seconds,
+    warmUpSeconds: values.quick ? Math.min(seconds, 0.5) : 3,
+    connections: count("--connections", values.connections),
+    contenders: chosen("--contenders", values.contenders, contenders),
+    workloads: chosen("--workloads", values.workloads, workloads),
+    binary: values.binary && resolve(values.binary),
+    jsonFile: values.json && resolve(values.json),
+  };
+};

@@ -1,0 +1,158 @@
+import { FLOOR } from "./contenders.ts";
+import type { Machine } from "./machine.ts";
+import type { Sample } from "./measure.ts";
+import type { Placement } from "./placement.ts";
+import { type Spread, spread } from "./statistics.ts";
+import type { Summary } from "./summary.ts";
+import type { Workload } from "./workloads.ts";
+
+/** Everything that a run found out; `--json` writes it. */
+export interface Report {
+  readonly machine: Machine;
+  readonly settings: {
+    readonly rounds: number;
+    readonly seconds: number;
+    readonly engines: number;
+    readonly router: "source" | "executable";
+    readonly placement: Placement | "none";
+    readonly closedLoop: "wrk" | "own";
+  };
+  readonly contenders: readonly {
+    readonly name: string;
+    readonly summary: string;
+    /** Why it was not measured. */
+    readonly missing?: string;
+  }[];
+  readonly workloads: readonly WorkloadReport[];
+  readonly samples: readonly Sample[];
+}
+
+/** One table. */
+interface WorkloadReport extends Pick<Workload, "name" | "summary" | "ratePerSecond" | "latencyTo"> {
+  readonly connections: number | undefined;
+  /** Chunks of an answer. */
+  readonly pieces: number;
+  readonly rows: readonly Summary[];
+}
+
+interface Column {
+  readonly title: string;
+  readonly cell: (row: Summary) => string;
+}
+
+const ABSENT = "-";
+
+const median = (value: Spread | undefined, digits: number): string =>
+  value === undefined ? ABSENT : value.median.toFixed(digits);
+
+const ranged = (value: Spread | undefined, digits: number): string =>
+  value === undefined || value.min === value.max
+    ? median(value, digits)
+    : `${median(value, digits)} [${value.min.toFixed(digits)}-${value.max.toFixed(digits)}]`;
+
+const saturatedColumns: readonly Column[] = [
+  { title: "max req/s", cell: ({ saturated }) => median(saturated?.requestsPerSecond, 0) },
+  { title: "us/req at max", cell: ({ saturated }) => ranged(saturated?.cpu?.microsPerRequest, 1) },
+  { title: `x ${FLOOR}`, cell: ({ saturated }) => ranged(saturated?.cpu?.toFloor, 2) },
+];
+
+const steadyColumns = ({ ratePerSecond }: WorkloadReport): readonly Column[] => [
+  {
+    title: `us/req at ${ratePerSecond}/s`,
+    cell: ({ steady }) => ranged(steady.cpu?.microsPerRequest, 1),
+  },
+  { title: `x ${FLOOR}`, cell: ({ steady }) => ranged(steady.cpu?.toFloor, 2) },
+  { title: "CPU %", cell: ({ steady }) => median(steady.cpu?.busyPercent, 0) },
+  { title: "p50 ms", cell: ({ steady }) => median(steady.latency?.p50, 2) },
+  { title: "p99 ms", cell: ({ steady }) => median(steady.latency?.p99, 2) },
+  { title: "added p50", cell: ({ steady }) => median(steady.latency?.addedP50, 2) },
+  { title: "added p99", cell: ({ steady }) => median(steady.latency?.addedP99, 2) },
+];
+
+const streamColumns: readonly Column[] = [{ title: "reads", cell: ({ steady }) => median(steady.reads, 1) }];
+
+const lastColumns: readonly Column[] = [{ title: "RSS MB", cell: ({ rssMb }) => median(rssMb, 0) }];
+
+/** Cells in columns: the first aligned left, the others right. */
+const table = (rows: readonly (readonly string[])[]): string => {
+  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
+  const line = (row: readonly string[]): string =>
+    row
+      .map((cell, column) =>
+        column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0),
+      )
+      .join("  ")
+      .trimEnd();
+  return rows.map(line).join("\n");
+};
+
+/** Below this share of its chunks in reads of their own, an answer was relayed with less work than others. */
+const MERGED = 0.9;
+
+const notesOn = ({ rows, pieces }: WorkloadReport, { contenders }: Report): readonly string[] => [
+  ...contenders.flatMap(({ name, missing }) =>
+    missing === undefined ? [] : [`${name} is missing: ${missing}`],
+  ),
+  ...rows.flatMap(({ contender, errors }) =>
+    errors === 0 ? [] : [`${contender}: ${errors} requests got no right answer; its figures mean nothing`],
+  ),
+  ...rows.flatMap(({ contender, steady }) =>
+    steady.reads.median >= pieces * MERGED
+      ? []
+      : [`${contender}: chunks came merged, which makes its CPU time per request too low to be compared`],
+  ),
+];
+
+const workloadText = (workload: WorkloadReport, report: Report): string => {
+  const { name, summary, ratePerSecond, latencyTo, connections, pieces, rows } = workload;
+  const columns = [
+    ...(connections === undefined ? [] : saturatedColumns),
+    ...steadyColumns(workload),
+    ...(pieces > 1 ? streamColumns : []),
+    ...lastColumns,
+  ];
+  const header = ["contender", ...columns.map(({ title }) => title)];
+  const cells = rows.map((row) => [row.contender, ...columns.map(({ cell }) => cell(row))]);
+  const lateness = spread(rows.flatMap(({ steady }) => steady.lagMs?.median ?? []));
+  const loads = [
+    ...(connections === undefined ? [] : [`closed loop of ${connections} connections`]),
+    `open loop of ${ratePerSecond} requests/s, latency to the ${latencyTo === "first" ? "first byte of the body" : "last byte"}`,
+    `the generator itself was late by ${median(lateness, 2)} ms`,
+  ];
+  return [
+    `${name}: ${summary}`,
+    `  ${loads.join("; ")}`,
+    "",
+    table([header, ...cells]),
+    ...notesOn(workload, report),
+  ].join("\n");
+};
+
+const placementText = (placement: Placement | "none"): string =>
+  placement === "none"
+    ? "not bound to CPUs"
+    : `contender on CPU ${placement.contender}, engine on CPU ${placement.engine}, load on CPU ${placement.load}`;
+
+/** The report as text: medians over the rounds, with the lowest and the highest in brackets. */
+export const formatReport = (report: Report): string => {
+  const { machine, settings, contenders, workloads } = report;
+  const tools = [
+    `Bun ${machine.bun}`,
+    `wrk ${machine.wrk ?? "missing"}`,
+    `nginx ${machine.nginx ?? "missing"}`,
+  ];
+  const intro = [
+    `${machine.cpu}, ${machine.cpuCount} CPUs, ${machine.memoryGb} GB, ${machine.kernel}, ${tools.join(", ")}, load ${machine.load.toFixed(1)} before`,
+    `${settings.rounds} rounds of ${settings.seconds} s; ${placementText(settings.placement)}; ${settings.engines} engines; router from ${settings.router}, its log in a file`,
+  ];
+  const legend = contenders.map(({ name, summary }) => `  ${name.padEnd(20)}${summary}`);
+  return [
+    intro.join("\n"),
+    legend.join("\n"),
+    ...workloads.map((workload) => workloadText(workload, report)),
+  ].join("\n\n");
+};
+
+/** Requests that got no right answer, in all tables together. */
+export const errorCount = ({ workloads }: Report): number =>
+  workloads.flatMap(({ rows }) => rows.map(({ errors }) => errors)).reduce((a, b) => a + b, 0);

@@ -1,0 +1,121 @@
+/** One kind of request and the engine's answer to it: a row of the benchmark. */
+export interface Workload {
+  readonly name: string;
+  readonly summary: string;
+  /** The request's body; the engine knows the workload by it, so each has another. */
+  readonly body: Buffer;
+  readonly answer: CannedAnswer;
+  /** Requests per second of the open loop: what no contender is saturated by. */
+  readonly ratePerSecond: number;
+  /** Connections of the closed loop; absent where a saturated contender would find several chunks in one read. */
+  readonly connections?: number;
+  /** Where the latency of an answer is taken: at the first byte of its body or at the last. */
+  readonly latencyTo: "first" | "end";
+}
+
+/** An engine's answer; more than one piece makes it a chunked event stream. */
+export interface CannedAnswer {
+  readonly contentType: string;
+  readonly pieces: readonly Buffer[];
+}
+
+/** The name that every contender is told to serve. */
+export const MODEL = "benchmark/model-8b";
+/** The path that every request goes to. */
+export const PATH = "/v1/chat/completions";
+/** How many session ids the requests carry in turn. */
+export const USERS = 64;
+
+const KILOBYTE = 1024;
+const CREATED = 1_750_000_000;
+const TEXT = "The quick brown fox jumps over the lazy dog. ".repeat(40);
+
+/** JSON of exactly 1 KB around a text of the right length. */
+const kilobyte = (make: (text: string) => unknown): Buffer => {
+  const room = KILOBYTE - Buffer.byteLength(JSON.stringify(make("")));
+  return Buffer.from(JSON.stringify(make(TEXT.slice(0, room))));
+};
+
+const chat = (fields: Readonly<Record<string, unknown>>): Buffer =>
+  kilobyte((text) => ({
+    model: MODEL,
+    messages: [
+      { role: "system", content: "You are a helpful assistant." },
+      { role: "user", content: text },
+    ],
+    temperature: 0.7,
+    ...fields,
+  }));
+
+const completion = kilobyte((text) => ({
+  id: "chatcmpl-benchmark",
+  object: "chat.completion",
+  created: CREATED,
+  model: MODEL,
+  choices: [
+    { index: 0, message: { role: "assistant", content: text }, logprobs: null, finish_reason: "stop" },
+  ],
+  usage: { prompt_tokens: 180, total_tokens: 330, completion_tokens: 150 },
+}));
+
+const event = (data: string): Buffer => Buffer.from(`data: ${data}\n\n`);
+
+const deltas = (count: number): readonly Buffer[] =>
+  Array.from({ length: count }, (_, index) =>
+    event(
+      JSON.stringify({
+        id: "chatcmpl-benchmark",
+        object: "chat.completion.chunk",
+        created: CREATED,
+        model: MODEL,
+        choices: [
+          {
+            index: 0,
+            delta: { content: ` token ${index}` },
+            logprobs: null,
+            finish_reason: index === count - 1 ? "stop" : null,
+          },
+        ],
+      }),
+    ),
+  );
+
+/** Every workload, in the order in which they run. */
+export const workloads: readonly Workload[] = [
+  {
+    name: "json-1k",
+    summary: "1 KB of JSON, answered with 1 KB of JSON",
+    body: chat({ max_tokens: 150 }),
+    answer: { contentType: "application/json", pieces: [completion] },
+    ratePerSecond: 1000,
+    connections: 32,
+    latencyTo: "end",
+  },
+  {
+    name: "stream-64",
+    summary: "1 KB of JSON, answered with 64 chunks 1 ms apart and [DONE]",
+    body: chat({ max_tokens: 64, stream: true }),
+    answer: { contentType: "text/event-stream; charset=utf-8", pieces: [...deltas(64), event("[DONE]")] },
+    ratePerSecond: 200,
+    latencyTo: "first",
+  },
+];
+
+/** The fields of a request, as the OpenAI client for Python sends them, and a session id. */
+export const requestHeaders = (user: number): Readonly<Record<string, string>> => ({
+  accept: "application/json",
+  authorization: "Bearer sk-benchmark-0123456789abcdef",
+  "content-type": "application/json",
+  "user-agent": "OpenAI/Python 1.99.1",
+  "x-user-id": `user-${user % USERS}`,
+});
+
+/** A request as it goes over a connection. */
+export const requestBytes = (body: Buffer, host: string, user: number): Buffer => {
+  const fields = { host, ...requestHeaders(user), "content-length": String(body.length) };
+  const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`);
+  return Buffer.concat([Buffer.from(`POST ${PATH} HTTP/1.1\r\n${lines.join("")}\r\n`), body]);
+};
+
+/** All bytes of an answer's body. */
+export const answerBody = ({ pieces }: CannedAnswer): Buffer => Buffer.concat(pieces);

@@ -1,0 +1,154 @@
+import { describe, expect, test } from "bun:test";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { checkAnswers } from "../../../scripts/bench/check-answers.ts";
+import { freePorts, startChild } from "../../../scripts/bench/child.ts";
+import type { Report } from "../../../scripts/bench/report.ts";
+import {
+  answerBody,
+  PATH,
+  requestHeaders,
+  type Workload,
+  workloads,
+} from "../../../scripts/bench/workloads.ts";
+
+const bench = join(import.meta.dir, "../../../scripts/bench");
+const TIMEOUT_MS = 20_000;
+
+const temporaryFolder = async () => {
+  const folder = await mkdtemp(join(tmpdir(), "bench-test-"));
+  return { folder, [Symbol.asyncDispose]: async () => rm(folder, { recursive: true, force: true }) };
+};
+
+const rejection = async (promise: Promise<unknown>): Promise<Error> =>
+  promise.then(
+    () => new Error("nothing was thrown"),
+    (error: Error) => error,
+  );
+
+const startEngine = async (folder: string) => {
+  const [port = 0] = freePorts(1);
+  const child = await startChild({
+    name: "engine",
+    command: [process.execPath, join(bench, "fixed-engine.ts"), String(port)],
+    cwd: folder,
+    outputFile: join(folder, "engine.log"),
+    ports: [port],
+  });
+  return { url: `http://127.0.0.1:${port}`, [Symbol.asyncDispose]: child[Symbol.asyncDispose] };
+};
+
+describe("the fixed engine", () => {
+  test("gives every workload's answer, and refuses a request that was changed on its way", async () => {
+    await using temporary = await temporaryFolder();
+    await using engine = await startEngine(temporary.folder);
+    for (const workload of workloads) {
+      await checkAnswers(engine.url, workload);
+      const post = async (headers: Readonly<Record<string, string>>, body: Buffer) =>
+        (await fetch(engine.url + PATH, { method: "POST", headers, body })).status;
+      const { authorization, ...anonymous } = requestHeaders(0);
+      expect(authorization).toStartWith("Bearer ");
+      expect(await post(requestHeaders(0), workload.body)).toBe(200);
+      expect(await post(anonymous, workload.body)).toBe(400);
+      expect(await post(requestHeaders(0), workload.body.subarray(1))).toBe(400);
+    }
+  });
+});
+
+describe("the check of answers", () => {
+  const checkOf = async (workload: Workload, respond: () => Response): Promise<void> => {
+    using server = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: respond });
+    await checkAnswers(`http://127.0.0.1:${server.port}`, workload);
+  };
+  const headersOf = ({ answer }: Workload) => ({ "content-type": answer.contentType });
+
+  test.each(workloads)("lets the engine's own answer to $name pass", async (workload) => {
+    const headers = headersOf(workload);
+    await checkOf(workload, () => new Response(answerBody(workload.answer), { headers }));
+  });
+
+  const changes: readonly (readonly [string, (body: Buffer) => Buffer, ResponseInit])[] = [
+    ["a lost end", (body) => body.subarray(0, -1), {}],
+    ["a changed byte", (body) => Buffer.from(body.map((byte, at) => (at === 9 ? byte + 1 : byte))), {}],
+    ["another status", (body) => body, { status: 201 }],
+    ["another content type", (body) => body, { headers: { "content-type": "text/plain" } }],
+  ];
+
+  test.each(changes)("sees %s", async (_what, change, init) => {
+    for (const workload of workloads) {
+      const wrong = { headers: headersOf(workload), ...init };
+      const error = await rejection(
+        checkOf(workload, () => new Response(change(answerBody(workload.answer)), wrong)),
+      );
+      expect(error.message).toContain("differs from what the engine sends");
+    }
+  });
+});
+
+describe("a server of the benchmark", () => {
+  test("that ends instead of listening is reported with what it printed", async () => {
+    await using temporary = await temporaryFolder();
+    const { folder } = temporary;
+    const [port = 0] = freePorts(1);
+    const started = startChild({
+      name: "hopeless",
+      command: ["sh", "-c", "echo no such option >&2; exit 3"],
+      cwd: folder,
+      outputFile: join(folder, "hopeless.log"),
+      ports: [port],
+    });
+    expect((await rejection(started)).message).toMatch(/^hopeless ended: [^]*no such option/);
+  });
+});
+
+describe.skipIf(process.platform !== "linux")("bun run bench", () => {
+  test(
+    "--quick measures two contenders and compares them",
+    async () => {
+      await using temporary = await temporaryFolder();
+      const file = join(temporary.folder, "report.json");
+      const args = ["--quick", "--seconds", "0.3", "--contenders", "bare,router", "--json", file];
+      const run = Bun.spawn([process.execPath, join(bench, "main.ts"), ...args], {
+        stdout: "pipe",
+        stderr: "pipe",
+      });
+      const [text, progress] = await Promise.all([run.stdout.text(), run.stderr.text()]);
+      expect({ exitCode: await run.exited, progress }).toMatchObject({ exitCode: 0 });
+
+      const report = (await Bun.file(file).json()) as Report;
+      expect(report.settings).toMatchObject({ rounds: 1, seconds: 0.3, router: "source" });
+      expect(report.samples).toHaveLength(2 * workloads.length);
+      expect(report.workloads.map(({ name }) => name)).toEqual(workloads.map(({ name }) => name));
+      for (const { name, connections, rows } of report.workloads) {
+        expect(text).toContain(`\n${name}: `);
+        expect(rows.map(({ contender, errors }) => ({ contender, errors }))).toEqual([
+          { contender: "bare", errors: 0 },
+          { contender: "router", errors: 0 },
+        ]);
+        for (const { saturated, steady, rssMb } of rows) {
+          const ratios = [
+            steady.cpu?.toFloor,
+            ...(connections === undefined ? [] : [saturated?.cpu?.toFloor]),
+          ];
+          for (const ratio of ratios) {
+            expect(ratio?.median).toBeFinite();
+            expect(ratio?.median).toBeGreaterThan(0);
+          }
+          expect(steady.latency?.p50.median).toBeGreaterThan(0);
+          expect(rssMb?.median).toBeGreaterThan(10);
+        }
+      }
+    },
+    TIMEOUT_MS,
+  );
+
+  test("a wrong command line is answered with status 2", async () => {
+    const run = Bun.spawn([process.execPath, join(bench, "main.ts"), "--contenders", "haproxy"], {
+      stdout: "ignore",
+      stderr: "pipe",
+    });
+    expect(await run.stderr.text()).toContain("there is no haproxy");
+    expect(await run.exited).toBe(2);
+  });
+});

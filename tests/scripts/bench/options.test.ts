@@ -1,0 +1,55 @@
+import { describe, expect, test } from "bun:test";
+import { contenders } from "../../../scripts/bench/contenders.ts";
+import { parseOptions, usage } from "../../../scripts/bench/options.ts";
+import { workloads } from "../../../scripts/bench/workloads.ts";
+
+const namesIn = (args: readonly string[]) => {
+  const options = parseOptions(args);
+  if (options === "help") throw new Error("asked for help");
+  return {
+    contenders: options.contenders.map(({ name }) => name),
+    workloads: options.workloads.map(({ name }) => name),
+  };
+};
+
+describe("the command line of the benchmark", () => {
+  test("runs everything by default", () => {
+    expect(parseOptions([])).toMatchObject({ rounds: 5, seconds: 3, connections: undefined });
+    expect(namesIn([])).toEqual({
+      contenders: contenders.map(({ name }) => name),
+      workloads: workloads.map(({ name }) => name),
+    });
+  });
+
+  test("--quick is one round of one second, unless told otherwise", () => {
+    expect(parseOptions(["--quick"])).toMatchObject({ rounds: 1, seconds: 1 });
+    expect(parseOptions(["--quick", "--rounds", "3", "--seconds=0.5"])).toMatchObject({
+      rounds: 3,
+      seconds: 0.5,
+    });
+  });
+
+  test("takes contenders and workloads by name and keeps their order", () => {
+    expect(namesIn(["--contenders", "router, bare", "--workloads", "stream-64"])).toEqual({
+      contenders: ["bare", "router"],
+      workloads: ["stream-64"],
+    });
+  });
+
+  test.each([
+    [["--contenders", "bare,haproxy"], "--contenders: there is no haproxy; there are direct, bare,"],
+    [["--workloads", "json"], "--workloads: there is no json; there are json-1k, stream-64"],
+    [["--rounds", "1.5"], "--rounds: 1.5 is not a whole number"],
+    [["--seconds", "soon"], "--seconds: soon is not a positive number"],
+    [["--connections", "0"], "--connections: 0 is not a positive number"],
+    [["--round", "1"], "Unknown option '--round'"],
+  ])("refuses %j", (args, message) => {
+    expect(() => parseOptions(args)).toThrow(message);
+  });
+
+  test("--help lists every contender and workload", () => {
+    expect(parseOptions(["--help"])).toBe("help");
+    for (const { name, summary } of [...contenders, ...workloads])
+      expect(usage).toMatch(new RegExp(`^  ${name} +${RegExp.escape(summary)}$`, "m"));
+  });
+});

@@ -1,0 +1,77 @@
+import { describe, expect, test } from "bun:test";
+import { parseStat, readUsage, usageOfTree } from "../../../scripts/bench/cpu.ts";
+import { onCpu, parseCpuList, placeOn } from "../../../scripts/bench/placement.ts";
+import { parseWrk, wrkScript } from "../../../scripts/bench/wrk.ts";
+import { workloads } from "../../../scripts/bench/workloads.ts";
+
+const isLinux = process.platform === "linux";
+
+/** A line of /proc/PID/stat whose fields hold their own numbers where they are not given. */
+const statLine = (pid: number, name: string, fields: Readonly<Record<number, number>>): string => {
+  const rest = Array.from({ length: 49 }, (_, index) => fields[index + 4] ?? index + 4);
+  return `${pid} (${name}) S ${rest.join(" ")}\n`;
+};
+
+describe("usage of processes", () => {
+  test("is read whatever a command is called", () => {
+    expect(parseStat(statLine(42, "bun) S 1 (x", { 4: 7, 14: 100, 15: 20, 24: 3 }))).toEqual({
+      pid: 42,
+      parent: 7,
+      cpuTicks: 120,
+      rssPages: 3,
+    });
+  });
+
+  test("is that of a process and all its descendants, and of no other", () => {
+    const stat = (pid: number, parent: number) =>
+      parseStat(statLine(pid, "x", { 4: parent, 14: pid, 15: 0, 24: 1 }));
+    const stats = [stat(400, 40), stat(4, 1), stat(40, 4), stat(41, 4), stat(5, 1), stat(50, 5)];
+    expect(usageOfTree(stats, 4, 4096)).toEqual({ cpuMs: 4850, rssBytes: 4 * 4096 });
+    expect(() => usageOfTree(stats, 6, 4096)).toThrow("process 6 is gone");
+  });
+
+  test.skipIf(!isLinux)("grows by the CPU time that is used", async () => {
+    const before = await readUsage(process.pid);
+    const ownBefore = process.cpuUsage();
+    while (process.cpuUsage(ownBefore).user + process.cpuUsage(ownBefore).system < 200_000);
+    const after = await readUsage(process.pid);
+    expect(after.cpuMs - before.cpuMs).toBeGreaterThanOrEqual(170);
+    expect(after.rssBytes).toBeGreaterThan(10 * 2 ** 20);
+  });
+});
+
+describe("placement", () => {
+  test("reads the kernel's list of CPUs", () => {
+    expect(parseCpuList("\t0-2,5\n")).toEqual([0, 1, 2, 5]);
+    expect(parseCpuList("7")).toEqual([7]);
+  });
+
+  test("gives the contender a CPU of its own, and the engine as well where there are three", () => {
+    expect(placeOn([3])).toBeUndefined();
+    expect(placeOn([0, 1])).toEqual({ contender: 1, engine: 0, load: 0 });
+    expect(placeOn([0, 2, 4, 6])).toEqual({ contender: 4, engine: 2, load: 0 });
+  });
+
+  test("leaves a command alone where there is no placement", () => {
+    expect(onCpu(undefined, ["nginx"])).toEqual(["nginx"]);
+    expect(onCpu(1, ["nginx", "-c", "x"])).toEqual(["taskset", "-c", "1", "nginx", "-c", "x"]);
+  });
+});
+
+describe("wrk", () => {
+  test("tells its counts, without the requests that failed", () => {
+    const output = `Running 1s test\n  99 requests in 1.01s\n\n{"requests": 99, "errors": 9, "microseconds": 1010000}\n`;
+    expect(parseWrk(output)).toEqual({ requests: 90, errors: 9, seconds: 1.01 });
+    expect(() => parseWrk("unable to connect to 127.0.0.1:1")).toThrow("unable to connect");
+  });
+
+  test.each(workloads.map((workload) => [workload.name, workload] as const))(
+    "sends the body of %s as it is",
+    (_name, workload) => {
+      // Other escapes than these two do not mean the same in Lua.
+      const [, body = ""] = /^local body = "(.*)"$/m.exec(wrkScript(workload)) ?? [];
+      expect(body).not.toMatch(/\\[^"\\]/);
+      expect(JSON.parse(`"${body}"`)).toBe(workload.body.toString());
+    },
+  );
+});
