@@ -1,0 +1,57 @@
+import { readFile } from "node:fs/promises";
+import type { MockEngineState } from "../../src/mock-engine/engine.ts";
+import { type Child, startChild } from "../cli/child.ts";
+import { builtBinary } from "./binary.ts";
+
+/** The compiled product as a process that listens. */
+export interface RunningProcess extends AsyncDisposable {
+  /** Base URL without a trailing slash. */
+  readonly url: string;
+  readonly port: number;
+  readonly child: Child;
+}
+
+/** A simulated engine as a process. */
+export interface EngineProcess extends RunningProcess {
+  readonly state: () => Promise<MockEngineState>;
+}
+
+const LISTENS = /listen(?:s|ing) on (http:\/\/\S*:(\d+))/;
+
+const start = async (
+  args: readonly string[],
+  variables: Readonly<Record<string, string>> = {},
+): Promise<RunningProcess> => {
+  const child = startChild(args, variables, [await builtBinary()]);
+  const [, url = "", port] = LISTENS.exec(await child.until(LISTENS)) ?? [];
+  return { url, port: Number(port), child, [Symbol.asyncDispose]: child[Symbol.asyncDispose] };
+};
+
+/** Starts the compiled `vllm-router mock-engine` on a free port. */
+export const startEngineProcess = async (args: readonly string[] = []): Promise<EngineProcess> => {
+  const engine = await start(["mock-engine", "--port=0", ...args]);
+  return {
+    ...engine,
+    state: async () => (await (await fetch(`${engine.url}/mock/state`)).json()) as MockEngineState,
+  };
+};
+
+/** Starts the compiled router on a free port. */
+export const startRouterProcess = async (args: readonly string[]): Promise<RunningProcess> =>
+  start(["--host=127.0.0.1", "--port=0", ...args]);
+
+/** The arguments for engines by the model that each one serves; a list, since a model may have several. */
+export const staticArgs = (
+  backends: readonly (readonly [model: string, url: string])[],
+): readonly string[] => [
+  "--service-discovery=static",
+  `--static-models=${backends.map(([model]) => model).join()}`,
+  `--static-backends=${backends.map(([, url]) => url).join()}`,
+];
+
+/** Resident memory of a process in KiB; `undefined` on systems without /proc. */
+export const residentKiB = async (pid: number): Promise<number | undefined> => {
+  const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => "");
+  const [, kib] = /^VmRSS:\s+(\d+) kB/m.exec(status) ?? [];
+  return kib === undefined ? undefined : Number(kib);
+};
