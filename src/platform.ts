@@ -48,8 +48,12 @@ const writeAll = (descriptor: number) => async (text: string) => {
   }
 };
 
+/** Time that a reader has for the last lines; one that stalls does not keep the process from ending. */
+const FLUSH_MS = 1000;
+
 /** Standard output and standard error of this process, written in the background. */
-export const createProcessWriter = (): LineWriter =>
-  createLineWriter({ stdout: { write: writeAll(1) }, stderr: { write: writeAll(2) } }, async () =>
-    Bun.sleep(GATHER_MS),
-  );
+export const createProcessWriter = (): LineWriter => {
+  const sinks = { stdout: { write: writeAll(1) }, stderr: { write: writeAll(2) } };
+  const writer = createLineWriter(sinks, async () => Bun.sleep(GATHER_MS));
+  return { ...writer, flush: async () => Promise.race([writer.flush(), Bun.sleep(FLUSH_MS)]) };
+};

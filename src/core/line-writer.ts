@@ -13,7 +13,7 @@ export interface LineWriter {
   readonly write: WriteLine;
   /** Lines dropped because a reader was slow or gone. */
   readonly dropped: () => number;
-  /** Resolves when everything accepted so far is written, or its reader is gone. */
+  /** Resolves when everything accepted so far is written, or its reader is gone or too slow to wait for. */
   readonly flush: () => Promise<void>;
 }
 
