@@ -54,17 +54,18 @@ const endLike = ({ code, signal }) => {
 /** Runs a command to its end, passing signals on to it. */
 const run = (command, args, options) =>
   new Promise((resolve, reject) => {
-    const child = spawn(command, args, options);
-    const output = [];
-    child.stdout?.on("data", (chunk) => output.push(chunk));
-    child.stderr?.on("data", (chunk) => output.push(chunk));
+    // Before the child exists: a signal that comes at once must not end this process alone.
+    const signals = ["SIGINT", "SIGTERM", "SIGHUP"];
     let received = null;
     const passOn = (signal) => {
       received = signal;
       child.kill(signal);
     };
-    const signals = ["SIGINT", "SIGTERM", "SIGHUP"];
     for (const signal of signals) process.on(signal, passOn);
+    const child = spawn(command, args, options);
+    const output = [];
+    child.stdout?.on("data", (chunk) => output.push(chunk));
+    child.stderr?.on("data", (chunk) => output.push(chunk));
     child.once("error", reject);
     child.once("close", (code, signal) => {
       for (const name of signals) process.off(name, passOn);

@@ -38,15 +38,16 @@ const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /** Runs the executable in place of this process: signals go to it, and its end is ours. */
 const runExecutable = (path: string): void => {
+  const passOn = (signal: NodeJS.Signals): void => {
+    child.kill(signal);
+  };
+  // Before the child exists: a signal that comes at once must not end this process alone.
+  for (const signal of signals) process.on(signal, passOn);
   const child = spawn(path, process.argv.slice(2), {
     stdio: "inherit",
     // Tells it to end when this launcher is gone, however it went.
     env: { ...process.env, VLLM_ROUTER_SHIM: "1" },
   });
-  const passOn = (signal: NodeJS.Signals): void => {
-    child.kill(signal);
-  };
-  for (const signal of signals) process.on(signal, passOn);
   if (isUnderPackageRunner) {
     const parent = process.ppid;
     const timer = setInterval(() => {

@@ -21,6 +21,8 @@ const at = (path: string): string => join(folder, path);
 const environment = (path: readonly string[]): Record<string, string | undefined> => ({
   ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("npm_"))),
   PATH: path.join(":"),
+  // npm sets it, and where it is set bunx puts nothing in the place of a missing Node.js.
+  NODE: undefined,
   // npm asks the registry for a newer npm even when it is told to be offline.
   npm_config_update_notifier: "false",
 });
