@@ -39,6 +39,8 @@ export const serveRouter = async (
       hostname: settings.host,
       port: settings.port,
       idleTimeout: settings.idleTimeoutSeconds,
+      // Otherwise a second router takes the same port without a word, and half of the connections.
+      reusePort: false,
       // The router keeps its own limit, with an answer that names the option.
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
       // Otherwise the runtime shows error texts and stacks to clients.
