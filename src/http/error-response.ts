@@ -1,4 +1,4 @@
-import { errorTable, openAiError, RouterError } from "../core/errors.ts";
+import { type ErrorCode, errorTable, openAiError, RouterError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 
 /** Codes whose body keeps the reference's `{"error": "<message>"}`, which its clients read. */
@@ -13,15 +13,18 @@ const bodyOf = (error: RouterError): unknown => {
   return openAiError(error);
 };
 
+/** Fields that an answer of this code has beyond its body. */
+const FIELDS: Readonly<Partial<Record<ErrorCode, Readonly<Record<string, string>>>>> = {
+  // The rest of the body is on its way: the connection cannot carry another request.
+  body_too_large: { connection: "close" },
+  method_not_allowed: { allow: "GET, POST" },
+};
+
 /** The answer to an error: JSON in the reference's form where its clients depend on it, else OpenAI's. */
 export const errorResponse = (error: RouterError, requestId: string): Response =>
   Response.json(bodyOf(error), {
     status: errorTable[error.code].status,
-    headers: {
-      "x-request-id": requestId,
-      // The rest of the body is on its way: the connection cannot carry another request.
-      ...(error.code === "body_too_large" ? { connection: "close" } : {}),
-    },
+    headers: { "x-request-id": requestId, ...FIELDS[error.code] },
   });
 
 /** Whatever was thrown, as a RouterError; a defect is logged here with its stack and shown to nobody. */
