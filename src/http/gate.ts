@@ -9,12 +9,13 @@ const SINGLE = ["authorization", "content-type"] as const;
 const METHODS: ReadonlySet<string> = new Set(["GET", "POST", "HEAD", "OPTIONS"]);
 
 /**
- * What must hold before a request is routed at all; throws otherwise. An invalid Host would make the runtime's
- * URL relative and let the path be read at the wrong slash, so it is refused here (RFC 9112 section 3.2).
+ * What must hold before a request is routed at all; throws otherwise. A Host that is no host would make the
+ * runtime's URL relative, so that the path is read at the wrong slash, or leave `/../` in its path; it is refused
+ * here (RFC 9112 section 3.2).
  */
-export const admit = ({ headers, method, url }: Request): void => {
+export const admit = ({ headers, method, url }: Pick<Request, "headers" | "method" | "url">): void => {
   const host = headers.get("host");
-  if (host === null || !HOST.test(host) || !url.startsWith("http")) {
+  if (host === null || !HOST.test(host) || !url.startsWith("http") || !URL.canParse(url)) {
     throw new RouterError("invalid_request", "Invalid request: the Host header is missing or malformed.");
   }
   for (const field of SINGLE) {

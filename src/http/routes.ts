@@ -47,7 +47,8 @@ export const forwardedRoutes: readonly ForwardedRoute[] = [
 /** Below `/v1/`, but of one engine rather than of the fleet, or not for engines at all. */
 const WITHHELD = /^\/v1\/(?:(?:un)?load_lora_adapter|realtime|files|batches)(?:\/|$)/;
 
-const CANONICAL = /^\/v1(?:\/[A-Za-z0-9._~:@-]+)+$/;
+// A segment of dots alone would be taken out of the path on its way to the engine.
+const CANONICAL = /^\/v1(?:\/(?!\.{1,2}(?:\/|$))[A-Za-z0-9._~:@-]+)+$/;
 
 /** Whether a path that is in no table may pass to an engine as it is. */
 export const passesThrough = (path: string): boolean => CANONICAL.test(path) && !WITHHELD.test(path);
