@@ -10,8 +10,9 @@ export const listModels = (
   const cards = new Map<string, ModelCard>();
   const add = (card: ModelCard): void => {
     if (cards.has(card.id)) return;
-    const defaults = { object: "model", created: createdAt, owned_by: "vllm", root: null, parent: null };
-    cards.set(card.id, { id: card.id, ...defaults, ...card });
+    const { id } = card;
+    const defaults = { id, object: "model", created: createdAt, owned_by: "vllm", root: null, parent: null };
+    cards.set(id, { ...defaults, ...card });
   };
   for (const { models, cards: reported = [] } of endpoints) {
     for (const card of reported) add(card);
