@@ -43,8 +43,7 @@ export const createApp = (deps: AppDeps): Hono<Env> => {
     app.on(
       action === "is_sleeping" ? "GET" : "POST",
       `/${action}`,
-      async ({ req, env: { requestId: id, client } }) =>
-        control({ id, action, request: req.raw, arrivedAt: client.arrivedAt }),
+      async ({ req, env: { requestId: id, client } }) => control({ id, action, request: req.raw, client }),
     );
   }
 

@@ -6,9 +6,10 @@ import { RouterError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import { readBody } from "../proxy/body.ts";
+import type { Client } from "../proxy/forward.ts";
 import { headersForClient } from "../proxy/headers.ts";
 import { controlLine } from "../proxy/routing-log.ts";
-import { upstreamError } from "../proxy/upstream.ts";
+import { requireRelayable, upstreamError } from "../proxy/upstream.ts";
 
 interface ControlDeps {
   readonly fleet: Fleet;
@@ -24,7 +25,13 @@ export interface ControlCall {
   readonly id: string;
   readonly action: "sleep" | "wake_up" | "is_sleeping";
   readonly request: Request;
-  readonly arrivedAt: number;
+  readonly client: Client;
+}
+
+interface EngineAnswer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly body: ArrayBuffer;
 }
 
 /** Control calls carry a few parameters at most. */
@@ -42,46 +49,50 @@ export const createEngineControl = ({ fleet, fetch, clock, log, engineApiKey }: 
     return endpoint;
   };
 
-  const ask = async (url: string, { id, request }: ControlCall): Promise<Response> => {
+  const ask = async (url: string, { id, request, client }: ControlCall): Promise<EngineAnswer> => {
     const headers = new Headers({ "x-request-id": id, "user-agent": "vllm-router" });
     const contentType = request.headers.get("content-type");
     if (contentType !== null) headers.set("content-type", contentType);
     if (engineApiKey !== undefined) headers.set("authorization", `Bearer ${engineApiKey}`);
-    const { method, signal } = request;
+    const { method } = request;
+    const { signal } = client;
     const bytes = await readBody(request, MAX_BODY_BYTES);
     const body = bytes.length > 0 ? bytes : undefined;
+    // An engine that moves its weights is silent for longer than a connection may be.
+    client.allowSilence();
     try {
-      return await fetch(url, { method, headers, body, signal, fresh: true });
+      const response = await fetch(url, { method, headers, body, signal, fresh: true });
+      await requireRelayable(response);
+      return { status: response.status, headers: response.headers, body: await response.arrayBuffer() };
     } catch (error) {
       throw upstreamError(error, signal);
+    } finally {
+      client.limitSilence();
     }
   };
 
   return async (call: ControlCall): Promise<Response> => {
-    const { id: requestId, action, request, arrivedAt } = call;
+    const { id: requestId, action, request, client } = call;
     const query = new URL(request.url).searchParams;
     const endpoint = engineOf(query);
     query.delete("id");
     const search = query.size > 0 ? `?${query.toString()}` : "";
-    const now = { epochMs: clock.now(), elapsedMs: clock.monotonic() - arrivedAt };
+    const now = { epochMs: clock.now(), elapsedMs: clock.monotonic() - client.arrivedAt };
     log.info(controlLine({ requestId, url: endpoint.url, ...now }));
 
     const answer = await ask(`${endpoint.url}/${action}${search}`, call);
-    const body = await answer.bytes();
+    const { status, body } = answer;
     const headers = headersForClient(answer.headers, requestId);
-    if (!answer.ok) return new Response(body, { status: answer.status, headers });
+    if (status >= 400) return new Response(body, { status, headers });
     if (action === "is_sleeping") {
       const { success, output } = v.safeParse(
         v.pipe(v.string(), v.parseJson(), sleepState),
         Buffer.from(body).toString(),
       );
       if (success) fleet.setSleeping(endpoint.id, output.is_sleeping);
-      return new Response(body, { status: answer.status, headers });
+      return new Response(body, { status, headers });
     }
     fleet.setSleeping(endpoint.id, action === "sleep");
-    return Response.json(
-      { status: "success" },
-      { status: answer.status, headers: { "x-request-id": requestId } },
-    );
+    return Response.json({ status: "success" }, { status, headers: { "x-request-id": requestId } });
   };
 };

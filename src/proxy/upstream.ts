@@ -52,8 +52,16 @@ const sendOverLiveConnection = async (
     });
   });
 
-const isRelayable = (status: number): boolean =>
-  (status >= 200 && status < 300) || (status >= 400 && status < 600);
+/** Throws `upstream_invalid` for an answer that cannot be passed on: a redirect would show an engine's address. */
+export const requireRelayable = async (response: Response): Promise<void> => {
+  const { status } = response;
+  if ((status >= 200 && status < 300) || (status >= 400 && status < 600)) return;
+  await response.body?.cancel();
+  throw new RouterError(
+    "upstream_invalid",
+    `The engine answered with status ${status}, which a router cannot pass on.`,
+  );
+};
 
 const isShort = (headers: Headers): boolean => {
   const length = headers.get("content-length");
@@ -73,13 +81,7 @@ export const exchange = async (
   const response = await sendOverLiveConnection(fetch, url, request, isReplaySafe);
   const { status, headers } = response;
   try {
-    if (!isRelayable(status)) {
-      await response.body?.cancel();
-      throw new RouterError(
-        "upstream_invalid",
-        `The engine answered with status ${status}, which a router cannot pass on.`,
-      );
-    }
+    await requireRelayable(response);
     // Taken whole without a look at `body`, which would make it a stream first.
     if (isShort(headers)) return { status, headers, first: new Uint8Array(await response.arrayBuffer()) };
     const rest: BodyReader | undefined = response.body?.getReader();
