@@ -4,11 +4,11 @@ import { dirname, join, resolve } from "node:path";
 /** The repository's top folder. */
 export const repository: string = dirname(dirname(import.meta.dir));
 
-const given = process.env["VLLM_ROUTER_BINARY"];
+const given = process.env["ROUTER_UNDER_TEST"];
 
 /**
  * Starts the product in a process of its own: from source, or the executable that the environment variable
- * VLLM_ROUTER_BINARY names, as CI sets it for the end-to-end tests.
+ * ROUTER_UNDER_TEST names, as CI sets it for the end-to-end tests.
  */
 export const routerCommand: readonly string[] =
   given === undefined ? [process.execPath, join(repository, "src/main.ts")] : [resolve(given)];
