@@ -1,5 +1,5 @@
 import { mkdir, mkdtemp, rename, rm } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import { compile } from "./build/compile.ts";
 import { thirdPartyNotices } from "./build/notices.ts";
@@ -69,6 +69,10 @@ const compileAll = async (
   return executables;
 };
 
+const report = (path: string): void => {
+  process.stdout.write(`${relative(process.cwd(), path)}\n`);
+};
+
 const build = async (): Promise<void> => {
   const wanted = chosenPlatforms();
   if (wanted.length > 1 && !options.all && !options.npm)
@@ -80,8 +84,11 @@ const build = async (): Promise<void> => {
     const notices = join(options.outdir, "THIRD-PARTY-NOTICES");
     await Bun.write(notices, await thirdPartyNotices(options.entry));
     if (!options.all && !options.npm) {
-      for (const [platform, path] of executables)
-        await rename(path, join(options.outdir, executableName(platform.os)));
+      for (const [platform, path] of executables) {
+        const outfile = join(options.outdir, executableName(platform.os));
+        await rename(path, outfile);
+        report(outfile);
+      }
       return;
     }
     const documents = new Map([
@@ -90,8 +97,16 @@ const build = async (): Promise<void> => {
       ["THIRD-PARTY-NOTICES", notices],
     ]);
     const { entry, outdir } = options;
-    if (options.all) await writeRelease({ executables, documents, folder: join(outdir, "release") });
-    if (options.npm) await assembleNpm({ root, entry, executables, documents, folder: join(outdir, "npm") });
+    if (options.all) {
+      const folder = join(outdir, "release");
+      await writeRelease({ executables, documents, folder });
+      report(folder);
+    }
+    if (options.npm) {
+      const folder = join(outdir, "npm");
+      await assembleNpm({ root, entry, executables, documents, folder });
+      report(folder);
+    }
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
