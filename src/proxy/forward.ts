@@ -36,8 +36,9 @@ export interface Client {
   readonly limitSilence: () => void;
 }
 
+// The empty line ends an event that the engine broke off in; between events it is nothing.
 const failureEvent = Buffer.from(
-  `data: ${JSON.stringify(openAiError(new RouterError("upstream_reset", "The engine broke off while it was answering.")))}\n\n`,
+  `\n\ndata: ${JSON.stringify(openAiError(new RouterError("upstream_reset", "The engine broke off while it was answering.")))}\n\n`,
 );
 
 interface ForwardDeps {
@@ -143,22 +144,24 @@ export const createForward = (deps: ForwardDeps): Forward => {
       try {
         return await attemptOn(endpoint, call, client, message);
       } catch (error) {
-        narrowing.except.add(endpoint.id);
-        const isLast = attempt === maxAttempts || !fleet.candidates(model, narrowing);
-        if (isLast || !mayTryElsewhere(error, call)) throw error;
+        if (!isEngineFailure(error)) throw error;
         log.warning(
           `Request ${call.id} failed on ${endpoint.url} (attempt ${attempt}/${maxAttempts}): ${describe(error)}`,
         );
+        narrowing.except.add(endpoint.id);
+        const isLast = attempt === maxAttempts || !fleet.candidates(model, narrowing);
+        if (isLast || !mayTryElsewhere(error, call)) throw error;
       }
     }
   };
 };
 
+const isEngineFailure = (error: unknown): error is RouterError =>
+  error instanceof RouterError && errorTable[error.code].isRetryable;
+
 /** Whether another engine may be asked: nothing was answered, and asking twice does no harm. */
-const mayTryElsewhere = (error: unknown, call: Call): boolean =>
-  error instanceof RouterError &&
-  errorTable[error.code].isRetryable &&
-  (call.isReplaySafe || error.code === "upstream_unreachable");
+const mayTryElsewhere = (failure: RouterError, call: Call): boolean =>
+  call.isReplaySafe || failure.code === "upstream_unreachable";
 
 const describe = (error: unknown): string => {
   if (!(error instanceof Error)) return String(error);

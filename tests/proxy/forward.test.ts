@@ -1,0 +1,313 @@
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import type { EngineFetch } from "../../src/core/engine-fetch.ts";
+import type { Endpoint } from "../../src/core/endpoint.ts";
+import { RouterError } from "../../src/core/errors.ts";
+import { createFleet } from "../../src/fleet/fleet.ts";
+import { readCall } from "../../src/proxy/call.ts";
+import { type Client, createForward } from "../../src/proxy/forward.ts";
+import { createPolicy } from "../../src/routing/index.ts";
+import { createRequestLedger } from "../../src/stats/request-ledger.ts";
+import { createTestLog } from "../discovery/engines.ts";
+import { createTestClock, settle } from "../support/clock.ts";
+
+const codeError = (code: string): Error => Object.assign(new TypeError(`engine ${code}`), { code });
+
+/** A body in these chunks that then ends, breaks, or goes on for ever. */
+const stream = (
+  chunks: readonly string[],
+  end: "ends" | "breaks" | "hangs" = "ends",
+): ReadableStream<Uint8Array> => {
+  const left = [...chunks];
+  return new ReadableStream({
+    pull: async (controller) => {
+      const chunk = left.shift();
+      if (chunk !== undefined) controller.enqueue(Buffer.from(chunk));
+      else if (end === "ends") controller.close();
+      else if (end === "breaks") controller.error(codeError("ECONNRESET"));
+      else await Promise.withResolvers<void>().promise;
+    },
+  });
+};
+
+const events =
+  (...given: Parameters<typeof stream>) =>
+  async (): Promise<Response> =>
+    new Response(stream(...given), { headers: { "content-type": "text/event-stream" } });
+const whole = async (): Promise<Response> => new Response("{}", { headers: { "content-length": "2" } });
+const failing = (code: string) => async (): Promise<Response> => Promise.reject(codeError(code));
+
+/** What an engine does with each request in turn; the last goes for all that follow. */
+type Behaviour = () => Promise<Response>;
+
+interface Given {
+  /** What each engine does; they are e0, e1, ... and serve the model `m`. */
+  readonly engines: readonly Behaviour[];
+  readonly maxAttempts?: number;
+}
+
+/** A forward over engines that reach no network. */
+const start = ({ engines, maxAttempts = 1 }: Given) => {
+  const clock = createTestClock();
+  const { log, lines } = createTestLog(clock);
+  const endpoints: Endpoint[] = engines.map((_, index) => ({
+    id: `e${index}`,
+    url: `http://e${index}`,
+    models: ["m"],
+    addedAt: 0,
+  }));
+  const requests = createRequestLedger({ windowMs: 60_000 }, { clock });
+  const fleet = createFleet(
+    { endpoints, hasSeen: () => true, [Symbol.asyncDispose]: async () => {} },
+    requests,
+  );
+  const sent: string[] = [];
+  const fetch: EngineFetch = async (url) => {
+    const host = url.split("/")[2] ?? "";
+    sent.push(host);
+    return (engines[Number(host.slice(1))] ?? whole)();
+  };
+  const policy = createPolicy({ logic: "roundrobin", options: { sessionKey: undefined } });
+  const forward = createForward({
+    fleet,
+    policy,
+    requests,
+    aliases: new Map(),
+    maxAttempts,
+    fetch,
+    clock,
+    log,
+  });
+
+  let silences = 0;
+  const leaving = new AbortController();
+  const client: Client = {
+    signal: leaving.signal,
+    arrivedAt: 0,
+    allowSilence: () => (silences += 1),
+    limitSilence: () => (silences -= 1),
+  };
+  const send = async (isReplaySafe = true): Promise<Response | RouterError> => {
+    const request = new Request("http://router/v1/completions", { method: "POST", body: '{"model":"m"}' });
+    const arrival = { id: "r-1", request, path: "/v1/completions", maxBodyBytes: 1000 };
+    const call = await readCall({ ...arrival, isReplaySafe: () => isReplaySafe });
+    return forward(call, client).catch((error: unknown) => {
+      if (error instanceof RouterError) return error;
+      throw error;
+    });
+  };
+  const load = () => ({
+    inPrefill: endpoints.reduce((sum, { id }) => sum + requests.of(id).inPrefill, 0),
+    inDecode: endpoints.reduce((sum, { id }) => sum + requests.of(id).inDecode, 0),
+    silences,
+  });
+  return { clock, lines, sent, leaving, send, load };
+};
+
+const IDLE = { inPrefill: 0, inDecode: 0, silences: 0 };
+
+const bodyOf = (answer: Response | RouterError): ReadableStream<Uint8Array> => {
+  if (answer instanceof Response && answer.body) return answer.body;
+  throw new Error("expected a body", { cause: answer });
+};
+
+describe("a request that is under way", () => {
+  test("counts as prefill until its engine answers, then as decode, and no more once it has ended", async () => {
+    const { promise: answered, resolve: answer } = Promise.withResolvers<Response>();
+    const { send, load } = start({ engines: [async () => answered] });
+    const response = send();
+    await settle();
+    expect(load()).toEqual({ inPrefill: 1, inDecode: 0, silences: 1 });
+    answer(await events(["data: 1\n\n", "data: 2\n\n"])());
+    const reader = bodyOf(await response).getReader();
+    expect(load()).toEqual({ inPrefill: 0, inDecode: 1, silences: 1 });
+    await reader.read();
+    await reader.read();
+    expect(load()).toEqual({ inPrefill: 0, inDecode: 1, silences: 1 });
+    await reader.read();
+    expect(load()).toEqual(IDLE);
+  });
+
+  const ends: [string, Behaviour, (answer: Response | RouterError) => Promise<unknown>][] = [
+    ["a whole answer", whole, async () => {}],
+    ["an empty one", async () => new Response(null, { status: 204 }), async () => {}],
+    [
+      "an error of the engine",
+      async () => new Response("no", { status: 503 }),
+      async (answer) => new Response(bodyOf(answer)).text(),
+    ],
+    ["a stream to its end", events(["1", "2"]), async (answer) => new Response(bodyOf(answer)).text()],
+    ["a stream that its client cancels", events(["1"], "hangs"), async (answer) => bodyOf(answer).cancel()],
+    ["no connection", failing("ECONNREFUSED"), async () => {}],
+    ["a lost connection", failing("ECONNRESET"), async () => {}],
+    ["a redirect", async () => new Response(null, { status: 302 }), async () => {}],
+    ["a stream that breaks before its first chunk", events([], "breaks"), async () => {}],
+  ];
+  test.each(ends)("leaves nothing behind after %s", async (_what, engine, finish) => {
+    const { send, load } = start({ engines: [engine] });
+    await finish(await send());
+    await settle();
+    expect(load()).toEqual(IDLE);
+  });
+
+  test("leaves nothing behind, in whatever way many of them end at once", async () => {
+    const behaviour = fc.constantFrom<Behaviour>(
+      whole,
+      events(["data: 1\n\n", "data: 2\n\n"]),
+      events(["data: 1\n\n"], "breaks"),
+      events(["data: 1\n\n"], "hangs"),
+      events([], "breaks"),
+      failing("ECONNREFUSED"),
+      failing("ECONNRESET"),
+      async () => new Response("no", { status: 500 }),
+      async () => new Response(null, { status: 302 }),
+    );
+    const use = fc.tuple(fc.nat({ max: 4 }), fc.boolean());
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(behaviour, { minLength: 1, maxLength: 3 }),
+        fc.array(use, { minLength: 1, maxLength: 10 }),
+        fc.integer({ min: 1, max: 4 }),
+        async (engines, uses, maxAttempts) => {
+          const { clock, send, load } = start({ engines, maxAttempts });
+          const bodies = uses.map(async ([reads, isReplaySafe]) => {
+            const answer = await send(isReplaySafe);
+            if (!(answer instanceof Response) || !answer.body) return;
+            const reader = answer.body.getReader();
+            for (let read = 0; read < reads; read += 1) reader.read().catch(() => {});
+            await settle();
+            reader.cancel().catch(() => {});
+          });
+          await Promise.all(bodies);
+          clock.advance(50);
+          await settle();
+          expect(load()).toEqual(IDLE);
+        },
+      ),
+      { numRuns: 200 },
+    );
+  });
+});
+
+describe("an engine that fails before it answers", () => {
+  const linesWith = (lines: readonly string[], text: string): string[] =>
+    lines
+      .filter((line) => line.includes(text))
+      .map((line) => line.replace(/^\[[^\]]*\] /, "").replace(" (vllm_router)\n", ""));
+
+  test("is not asked again for the same request, and the log tells each attempt in the reference's words", async () => {
+    const { send, sent, lines } = start({
+      engines: [failing("ECONNREFUSED"), failing("ENOTFOUND"), whole],
+      maxAttempts: 3,
+    });
+    expect(await send()).toHaveProperty("status", 200);
+    expect(sent).toEqual(["e0", "e1", "e2"]);
+    expect(linesWith(lines, "r-1")).toEqual([
+      "INFO: Routing request r-1 with session id None to http://e0 at 1700000000, process time = 0.0000",
+      "WARNING: Request r-1 failed on http://e0 (attempt 1/3): The engine cannot be reached. (engine ECONNREFUSED)",
+      "INFO: Routing request r-1 to http://e1 (attempt 2/3)",
+      "WARNING: Request r-1 failed on http://e1 (attempt 2/3): The engine cannot be reached. (engine ENOTFOUND)",
+      "INFO: Routing request r-1 to http://e2 (attempt 3/3)",
+    ]);
+  });
+
+  test("as the last one is logged as well, whether attempts or engines have run out", async () => {
+    const none = start({ engines: [failing("ECONNREFUSED"), whole] });
+    expect(await none.send()).toHaveProperty("code", "upstream_unreachable");
+    expect(linesWith(none.lines, "WARNING")).toEqual([
+      "WARNING: Request r-1 failed on http://e0 (attempt 1/1): The engine cannot be reached. (engine ECONNREFUSED)",
+    ]);
+    const alone = start({ engines: [failing("ECONNREFUSED")], maxAttempts: 5 });
+    expect(await alone.send()).toHaveProperty("code", "upstream_unreachable");
+    expect(linesWith(alone.lines, "WARNING")).toHaveLength(1);
+  });
+
+  test.each([1, 2, 3])(
+    "ends the request after %p attempts where so many are allowed",
+    async (maxAttempts) => {
+      const engines = Array.from({ length: 5 }, () => failing("ECONNREFUSED"));
+      const { send, sent } = start({ engines, maxAttempts });
+      expect(await send()).toHaveProperty("code", "upstream_unreachable");
+      expect(new Set(sent).size).toBe(maxAttempts);
+      expect(sent).toHaveLength(maxAttempts);
+    },
+  );
+
+  test("has another take over a request that may not be sent twice only if it was never sent", async () => {
+    const lost = start({ engines: [failing("ECONNRESET"), whole], maxAttempts: 2 });
+    expect(await lost.send(false)).toHaveProperty("code", "upstream_reset");
+    expect(lost.sent).toEqual(["e0"]);
+    const unsent = start({ engines: [failing("ECONNREFUSED"), whole], maxAttempts: 2 });
+    expect(await unsent.send(false)).toHaveProperty("status", 200);
+  });
+
+  test("whose client has left is no failure: nobody else is asked, and nothing is logged against it", async () => {
+    const { send, sent, leaving, lines } = start({
+      engines: [
+        async () => {
+          leaving.abort(new Error("left"));
+          throw codeError("ECONNRESET");
+        },
+        whole,
+      ],
+      maxAttempts: 2,
+    });
+    expect(await send()).toHaveProperty("code", "client_closed");
+    expect(sent).toEqual(["e0"]);
+    expect(linesWith(lines, "WARNING")).toEqual([]);
+  });
+});
+
+test.each([400, 404, 429, 500, 503])(
+  "status %p of an engine is its answer and is never asked for elsewhere",
+  async (status) => {
+    const { send, sent } = start({
+      engines: [async () => new Response("no", { status }), whole],
+      maxAttempts: 2,
+    });
+    const answer = await send();
+    expect(answer).toHaveProperty("status", status);
+    await bodyOf(answer).cancel();
+    expect(sent).toEqual(["e0"]);
+  },
+);
+
+describe("an engine that breaks off", () => {
+  const textOf = async (given: ReturnType<typeof start>): Promise<string> => {
+    const reader = bodyOf(await given.send()).getReader();
+    let text = "";
+    for (;;) {
+      const read = reader.read().catch(() => undefined);
+      await settle();
+      given.clock.advance(50);
+      const chunk = await read;
+      if (!chunk) return text;
+      if (chunk.done) throw new Error("the body ended as if it were complete");
+      text += Buffer.from(chunk.value).toString();
+    }
+  };
+
+  test.each([
+    ["between events", "data: {}\n\n"],
+    ["within an event", 'data: {"choices":[{"te'],
+    ["at the end of an event's line", "data: {}\n"],
+  ])("%s: its failure is an event of its own", async (_where, chunk) => {
+    const text = await textOf(start({ engines: [events([chunk], "breaks")] }));
+    expect(text).toStartWith(chunk);
+    const lines = text.split("\n");
+    const at = lines.findIndex((line) => line.startsWith('data: {"error":'));
+    expect(lines[at - 1]).toBe("");
+    expect(JSON.parse(lines[at]?.slice("data: ".length) ?? "")).toMatchObject({
+      error: { type: "upstream_error", code: "upstream_reset" },
+    });
+    expect(text).toEndWith("\n\n");
+  });
+
+  test("in an answer that is no event stream: nothing is added", async () => {
+    const given = start({ engines: [async () => new Response(stream(["abc"], "breaks"))] });
+    expect(await textOf(given)).toBe("abc");
+    expect(given.lines.join("")).toContain(
+      "Request r-1 broke off while its answer streamed: engine ECONNRESET",
+    );
+  });
+});
