@@ -52,7 +52,7 @@ const connection = fc.option(
       ),
       { maxLength: 6 },
     )
-    .map((items) => items.join(","))
+    .chain((items) => fc.constantFrom(",", ", ", " ,\t").map((separator) => items.join(separator)))
     .filter((value) => !/[\0\r\n]/.test(value)),
   { nil: undefined },
 );
