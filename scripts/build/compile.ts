@@ -29,6 +29,9 @@ export const compile = async ({ entry, platform, runtime, folder }: CompileInput
   await Bun.build({
     ...bundleOptions,
     entrypoints: [entry],
+    // Halves the time to the first answer. The format is named because bytecode would change it to CommonJS.
+    bytecode: true,
+    format: "esm",
     compile: {
       target: platform.target,
       executablePath: runtime,
