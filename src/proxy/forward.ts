@@ -94,7 +94,7 @@ export const createForward = (deps: ForwardDeps): Forward => {
           log.warning(`Request ${call.id} broke off while its answer streamed: ${describe(cause)}`);
       },
     });
-    return new Response(body, init);
+    return new Response(new ReadableStream(body), init);
   };
 
   const attemptOn = async (

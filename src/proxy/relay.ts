@@ -17,15 +17,26 @@ interface RelayOptions {
 /** Time for the failure event to leave before the connection is reset. */
 const FAREWELL_MS = 50;
 
+/** Sends a chunk at once; a promise while it waits for the client, without which memory would be unbounded. */
+const send = (
+  sink: ReadableStreamDirectController,
+  chunk: Uint8Array<ArrayBuffer>,
+): Promise<number> | undefined => {
+  const written = sink.write(chunk);
+  void sink.flush();
+  return typeof written === "number" ? undefined : written;
+};
+
 /**
- * The rest of a body, chunk by chunk, pulled only as fast as the client reads. A failure of the engine cuts the
- * connection without a terminating chunk, so that it never looks like a complete answer.
+ * A stream's source: the rest of a body, each chunk sent on at once and the next one asked for only when the
+ * client takes them. A failure of the engine cuts the connection without a terminating chunk, so that it never
+ * looks like a complete answer.
  */
 export const relay = (
-  first: Uint8Array | undefined,
+  first: Uint8Array<ArrayBuffer> | undefined,
   rest: BodyReader,
   { failureEvent, signal, clock, onEnd }: RelayOptions,
-): ReadableStream<Uint8Array> => {
+): Bun.DirectUnderlyingSource<Uint8Array> => {
   let isOver = false;
   const end = (how: RelayEnd, cause?: unknown): void => {
     if (isOver) return;
@@ -33,48 +44,45 @@ export const relay = (
     onEnd(how, cause);
   };
 
-  const fail = async (
-    controller: ReadableStreamDefaultController<Uint8Array>,
-    cause: unknown,
-  ): Promise<void> => {
-    if (signal.aborted || isOver) {
-      end("client_closed");
-      controller.error(cause);
-      return;
+  const fail = async (sink: ReadableStreamDirectController, cause: Error): Promise<void> => {
+    if (signal.aborted) end("client_closed");
+    else if (!isOver) {
+      end("failed", cause);
+      if (failureEvent) {
+        void sink.write(failureEvent);
+        void sink.flush();
+        const { promise, resolve } = Promise.withResolvers<void>();
+        clock.after(FAREWELL_MS, resolve);
+        await promise;
+      }
     }
-    end("failed", cause);
-    if (failureEvent) {
-      controller.enqueue(failureEvent);
-      // The stream is pulled again as soon as pull() settles, so the wait is a part of it.
-      const { promise, resolve } = Promise.withResolvers<void>();
-      clock.after(FAREWELL_MS, resolve);
-      await promise;
-    }
-    controller.error(cause);
+    sink.close(cause);
   };
 
-  return new ReadableStream(
-    {
-      start: (controller) => {
-        if (first) controller.enqueue(first);
-      },
-      pull: async (controller) => {
-        try {
+  return {
+    // Bun's own kind of stream: one loop instead of a pull for each chunk.
+    type: "direct",
+    pull: async (sink) => {
+      try {
+        let full = first && send(sink, first);
+        for (;;) {
+          if (full) await full;
+          if (isOver) return;
           const { done, value } = await rest.read();
-          if (done) {
-            end("done");
-            controller.close();
-          } else controller.enqueue(value);
-        } catch (error) {
-          await fail(controller, error);
+          if (isOver) return;
+          if (done) break;
+          full = send(sink, value);
         }
-      },
-      cancel: () => {
-        end("client_closed");
-        // The fetch's own signal ends the engine's work; a reader that was ended by it rejects here.
-        rest.cancel().catch(() => {});
-      },
+        end("done");
+        sink.close();
+      } catch (error) {
+        await fail(sink, error instanceof Error ? error : new Error(String(error)));
+      }
     },
-    { highWaterMark: 0 },
-  );
+    cancel: () => {
+      end("client_closed");
+      // The fetch's own signal ends the engine's work; a reader that was ended by it rejects here.
+      rest.cancel().catch(() => {});
+    },
+  };
 };
