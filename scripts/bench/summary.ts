@@ -31,7 +31,10 @@ export interface Summary {
     readonly latency?: LatencySummary;
     /** Median time by which the generator itself was late. */
     readonly lagMs?: Spread;
+    /** Reads that an answer took at the client: chunks that came merged cost a contender less. */
     readonly reads: Spread;
+    /** CPU time per read; that of a request with a single read is all of it. */
+    readonly microsPerRead?: Spread;
   };
   readonly rssMb?: Spread;
 }
@@ -128,6 +131,10 @@ export const summarize = (
         cpu: cpuOf(({ steady }) => steady),
         latency: latency(),
         lagMs: over(({ steady }) => steady.lag?.p50),
+        microsPerRead: over(({ steady }) => {
+          const micros = microsPerRequest(steady);
+          return micros === undefined || steady.reads === 0 ? undefined : micros / steady.reads;
+        }),
       }),
       reads: over(({ steady }) => steady.reads) ?? { median: 0, min: 0, max: 0 },
     },

@@ -103,6 +103,12 @@ describe("a summary", () => {
     expect(alone.steady.latency?.addedP50).toBeUndefined();
   });
 
+  test("tells CPU per read, which stays comparable where chunks came merged", () => {
+    const merged = [sample(1, "router", { cpuMs: 600, p50: 1, reads: 30 })];
+    expect(summarize("router", json, merged).steady.microsPerRead?.median).toBe(20);
+    expect(summarize("direct", json, samples).steady.microsPerRead).toBeUndefined();
+  });
+
   test("takes no ratio to a relay that used less CPU than can be seen", () => {
     const unseen = [sample(1, "bare", { cpuMs: 0, p50: 1 }), sample(1, "router", { cpuMs: 10, p50: 1 })];
     expect(summarize("router", json, unseen).steady.cpu?.toFloor).toBeUndefined();
@@ -175,6 +181,7 @@ describe("the report", () => {
       ]),
     );
     expect(text).toContain("router: chunks came merged");
+    expect(text).toMatch(/^router +10\.0 +1\.00 .* 40\.0 +0\.3 +50$/m);
     expect(text).not.toContain("bare: chunks came merged");
   });
 });
