@@ -6,7 +6,7 @@ export type RelayEnd = "done" | "failed" | "client_closed";
 
 interface RelayOptions {
   /** Sent in an event stream whose engine fails, before the connection is cut. */
-  readonly failureEvent: Uint8Array | undefined;
+  readonly failureEvent: Uint8Array<ArrayBuffer> | undefined;
   /** Aborted when the client has left. */
   readonly signal: AbortSignal;
   readonly clock: Clock;
@@ -14,7 +14,7 @@ interface RelayOptions {
   readonly onEnd: (end: RelayEnd, cause?: unknown) => void;
 }
 
-/** Time for the failure event to leave before the connection is reset. */
+/** Time for what was written to leave before the connection is reset, which drops the rest. */
 const FAREWELL_MS = 50;
 
 /** Sends a chunk at once; a promise while it waits for the client, without which memory would be unbounded. */
@@ -48,13 +48,10 @@ export const relay = (
     if (signal.aborted) end("client_closed");
     else if (!isOver) {
       end("failed", cause);
-      if (failureEvent) {
-        void sink.write(failureEvent);
-        void sink.flush();
-        const { promise, resolve } = Promise.withResolvers<void>();
-        clock.after(FAREWELL_MS, resolve);
-        await promise;
-      }
+      if (failureEvent) void send(sink, failureEvent);
+      const { promise, resolve } = Promise.withResolvers<void>();
+      clock.after(FAREWELL_MS, resolve);
+      await promise;
     }
     sink.close(cause);
   };
