@@ -18,7 +18,7 @@ export const systemClock: Clock = {
  * The one place that calls the global `fetch`: redirects are not followed, bytes are not decoded, proxy
  * variables are not honoured, and no timer of the runtime ends a long silence.
  */
-export const engineFetch: EngineFetch = async (url, { method, headers, body, signal, fresh }) =>
+export const engineFetch: EngineFetch = (url, { method, headers, body, signal, fresh }) =>
   fetch(url, {
     method,
     headers,

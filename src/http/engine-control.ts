@@ -9,7 +9,7 @@ import { readBody } from "../proxy/body.ts";
 import type { Client } from "../proxy/forward.ts";
 import { headersForClient } from "../proxy/headers.ts";
 import { controlLine } from "../proxy/routing-log.ts";
-import { requireRelayable, upstreamError } from "../proxy/upstream.ts";
+import { isRelayable, refuse, upstreamError } from "../proxy/upstream.ts";
 
 interface ControlDeps {
   readonly fleet: Fleet;
@@ -62,7 +62,7 @@ export const createEngineControl = ({ fleet, fetch, clock, log, engineApiKey }: 
     client.allowSilence();
     try {
       const response = await fetch(url, { method, headers, body, signal, fresh: true });
-      await requireRelayable(response);
+      if (!isRelayable(response)) throw await refuse(response);
       return { status: response.status, headers: response.headers, body: await response.arrayBuffer() };
     } catch (error) {
       throw upstreamError(error, signal);

@@ -38,7 +38,7 @@ export const upstreamError = (error: unknown, signal: AbortSignal): RouterError 
 /**
  * A pooled connection that the engine has closed meanwhile fails at once; a new one settles whether it lives.
  */
-const sendOverLiveConnection = async (
+const sendOverLiveConnection = (
   fetch: EngineFetch,
   url: string,
   request: EngineRequest,
@@ -52,12 +52,14 @@ const sendOverLiveConnection = async (
     });
   });
 
-/** Throws `upstream_invalid` for an answer that cannot be passed on: a redirect would show an engine's address. */
-export const requireRelayable = async (response: Response): Promise<void> => {
-  const { status } = response;
-  if ((status >= 200 && status < 300) || (status >= 400 && status < 600)) return;
-  await response.body?.cancel();
-  throw new RouterError(
+/** Whether an answer can be passed on; a redirect cannot, since it would show an engine's address. */
+export const isRelayable = ({ status }: Response): boolean =>
+  (status >= 200 && status < 300) || (status >= 400 && status < 600);
+
+/** Drops an answer that cannot be passed on; resolves to the error that says so. */
+export const refuse = async ({ status, body }: Response): Promise<RouterError> => {
+  await body?.cancel();
+  return new RouterError(
     "upstream_invalid",
     `The engine answered with status ${status}, which a router cannot pass on.`,
   );
@@ -81,9 +83,10 @@ export const exchange = async (
   const response = await sendOverLiveConnection(fetch, url, request, isReplaySafe);
   const { status, headers } = response;
   try {
-    await requireRelayable(response);
+    if (!isRelayable(response)) throw await refuse(response);
     // Taken whole without a look at `body`, which would make it a stream first.
-    if (isShort(headers)) return { status, headers, first: new Uint8Array(await response.arrayBuffer()) };
+    if (isShort(headers))
+      return { status, headers, first: (await response.bytes()) as Uint8Array<ArrayBuffer> };
     const rest: BodyReader | undefined = response.body?.getReader();
     const { done, value } = (await rest?.read()) ?? { done: true, value: undefined };
     return done || !rest ? { status, headers, first: undefined } : { status, headers, first: value, rest };
