@@ -6,11 +6,16 @@ import { planStart } from "./reexec.ts";
 
 const fail = (message: string): void => console.error(`vllm-router: error: ${message}`);
 
+/** Ctrl-C reaches the whole process group, and a launcher in it passes it on once more. */
+const ECHO_MS = 500;
+
 /** Ends the process when its parent, the npm launcher, is gone: it could then no longer pass signals on. */
 const watchParent = (end: () => void): void => {
   const parent = process.ppid;
   const timer = setInterval(() => {
-    if (process.ppid !== parent) end();
+    if (process.ppid === parent) return;
+    clearInterval(timer);
+    end();
   }, 1000);
   timer.unref();
 };
@@ -23,7 +28,13 @@ const run = async (): Promise<number> => {
 
   const stop = new AbortController();
   const stopNow = new AbortController();
-  const end = (): void => (stop.signal.aborted ? stopNow : stop).abort(new Error("asked to end"));
+  let askedAt: number | undefined;
+  const end = (): void => {
+    if (askedAt === undefined) {
+      askedAt = systemClock.monotonic();
+      stop.abort(new Error("asked to end"));
+    } else if (systemClock.monotonic() - askedAt > ECHO_MS) stopNow.abort(new Error("asked again to end"));
+  };
   process.on("SIGINT", end);
   process.on("SIGTERM", end);
   if (process.env["VLLM_ROUTER_SHIM"] === "1") watchParent(end);

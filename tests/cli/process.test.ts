@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { version } from "../../src/version.ts";
 import { routerCommand } from "../support/binary.ts";
 import { rawPost, sendRaw } from "../support/raw-client.ts";
+import { rawChunk, startRawEngine, STREAM_HEAD } from "../support/raw-engine.ts";
 import { runChild, startChild } from "./child.ts";
 
 const serveArgs = ["--host=127.0.0.1", "--port=0", "http://127.0.0.1:9"];
@@ -178,6 +179,26 @@ describe("the environment", () => {
     expect(JSON.parse(line)).toMatchObject({ level: "INFO" });
     expect(await child.until(LISTENS)).not.toContain("10.0.0.1");
   });
+});
+
+test("Ctrl-C that a launcher passes on once more cuts no stream; asked again later, it does", async () => {
+  await using engine = await startRawEngine((socket) => socket.write(STREAM_HEAD + rawChunk("data: 1\n\n")));
+  await using child = startChild([
+    ...["--host=127.0.0.1", "--port=0", "--service-discovery=static", "--routing-logic=roundrobin"],
+    ...[`--static-backends=${engine.url}`, "--static-models=m"],
+  ]);
+  const url = new URL(urlIn(await child.until(LISTENS)));
+  using client = sendRaw(Number(url.port), rawPost("/v1/completions", '{"model":"m","stream":true}'));
+  await client.until(/data: 1/);
+  child.kill("SIGINT");
+  await child.until(/1 under way may finish/);
+  child.kill("SIGINT");
+  // Longer than an echo takes; the process has a clock of its own.
+  await Bun.sleep(700);
+  expect(client.socket.readyState).toBe("open");
+  child.kill("SIGINT");
+  expect(await child.exited).toBe(0);
+  expect(await client.closed()).not.toEndWith("\r\n0\r\n\r\n");
 });
 
 test.skipIf(!isLinux)("under the npm launcher it ends when its parent is gone", async () => {
