@@ -184,8 +184,12 @@ describe("the environment", () => {
 test("Ctrl-C that a launcher passes on once more cuts no stream; asked again later, it does", async () => {
   await using engine = await startRawEngine((socket) => socket.write(STREAM_HEAD + rawChunk("data: 1\n\n")));
   await using child = startChild([
-    ...["--host=127.0.0.1", "--port=0", "--service-discovery=static", "--routing-logic=roundrobin"],
-    ...[`--static-backends=${engine.url}`, "--static-models=m"],
+    "--host=127.0.0.1",
+    "--port=0",
+    "--service-discovery=static",
+    "--routing-logic=roundrobin",
+    `--static-backends=${engine.url}`,
+    "--static-models=m",
   ]);
   const url = new URL(urlIn(await child.until(LISTENS)));
   using client = sendRaw(Number(url.port), rawPost("/v1/completions", '{"model":"m","stream":true}'));
