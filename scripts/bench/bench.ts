@@ -5,7 +5,7 @@ import { checkAnswers } from "./check-answers.ts";
 import { freePorts, startChild } from "./child.ts";
 import type { Contender } from "./contenders.ts";
 import { describeMachine } from "./machine.ts";
-import { type LoadSetup, measure, type Sample, type Target } from "./measure.ts";
+import { closedLoopBy, type LoadSetup, measure, type Sample, type Target } from "./measure.ts";
 import type { BenchOptions } from "./options.ts";
 import { choosePlacement, onCpu, type Placement } from "./placement.ts";
 import type { Report } from "./report.ts";
@@ -122,7 +122,7 @@ export const runBench = async (
       engines: ENGINES,
       router: options.binary === undefined ? "source" : "executable",
       placement: placement ?? "none",
-      closedLoop: load.hasWrk ? "wrk" : "own",
+      closedLoop: closedLoopBy(load),
     },
     contenders: options.contenders.map(({ name, summary }) => {
       const reason = missing.get(name);

@@ -56,15 +56,19 @@ const generate = async <Result>({ root, cpu }: LoadSetup, job: LoadJob): Promise
   return JSON.parse(await outputOf(onCpu(cpu, [process.execPath, script, JSON.stringify(job)]))) as Result;
 };
 
-/** Loads as fast as answers come. wrk leaves more CPU to the engine, but counts in whole seconds only. */
-export const saturate = async (
+/** Which generator makes the closed loops: wrk leaves more CPU to the engine, but counts in whole seconds. */
+export const closedLoopBy = ({ hasWrk, seconds }: LoadSetup): "wrk" | "own" =>
+  hasWrk && Number.isInteger(seconds) ? "wrk" : "own";
+
+/** Loads as fast as answers come. */
+const saturate = async (
   { port }: Target,
   workload: Workload,
   connections: number,
   setup: LoadSetup,
 ): Promise<ClosedLoopResult> => {
-  const { folder, cpu, hasWrk, seconds } = setup;
-  if (!hasWrk || !Number.isInteger(seconds))
+  const { folder, cpu, seconds } = setup;
+  if (closedLoopBy(setup) === "own")
     return generate(setup, { loop: "closed", port, workload: workload.name, seconds, connections });
   const command = await wrkCommand({ workload, port, seconds, connections, folder });
   return parseWrk(await outputOf(onCpu(cpu, command)));

@@ -106,6 +106,8 @@ const notesOn = ({ rows, pieces }: WorkloadReport, { contenders }: Report): read
   ),
 ];
 
+const closedLoopName = { wrk: " by wrk", own: "" } as const;
+
 const workloadText = (workload: WorkloadReport, report: Report): string => {
   const { name, summary, ratePerSecond, latencyTo, connections, pieces, rows } = workload;
   const columns = [
@@ -118,7 +120,9 @@ const workloadText = (workload: WorkloadReport, report: Report): string => {
   const cells = rows.map((row) => [row.contender, ...columns.map(({ cell }) => cell(row))]);
   const lateness = spread(rows.flatMap(({ steady }) => steady.lagMs?.median ?? []));
   const loads = [
-    ...(connections === undefined ? [] : [`closed loop of ${connections} connections`]),
+    ...(connections === undefined
+      ? []
+      : [`closed loop of ${connections} connections${closedLoopName[report.settings.closedLoop]}`]),
     `open loop of ${ratePerSecond} requests/s, latency to the ${latencyTo === "first" ? "first byte of the body" : "last byte"}`,
     `the generator itself was late by ${median(lateness, 2)} ms`,
   ];

@@ -117,7 +117,7 @@ describe.skipIf(process.platform !== "linux")("bun run bench", () => {
       expect({ exitCode: await run.exited, progress }).toMatchObject({ exitCode: 0 });
 
       const report = (await Bun.file(file).json()) as Report;
-      expect(report.settings).toMatchObject({ rounds: 1, seconds: 0.3, router: "source" });
+      expect(report.settings).toMatchObject({ rounds: 1, seconds: 0.3, router: "source", closedLoop: "own" });
       expect(report.samples).toHaveLength(2 * workloads.length);
       expect(report.workloads.map(({ name }) => name)).toEqual(workloads.map(({ name }) => name));
       for (const { name, connections, rows } of report.workloads) {
