@@ -1,10 +1,12 @@
 import type { Clock } from "./core/clock.ts";
+import type { Endpoint } from "./core/endpoint.ts";
 import type { EngineFetch } from "./core/engine-fetch.ts";
 import { RouterError } from "./core/errors.ts";
 import type { Log } from "./core/log.ts";
 import type { Config } from "./config/config.ts";
 import { createStaticDiscovery } from "./discovery/static.ts";
 import { createFleet } from "./fleet/fleet.ts";
+import { createSleepStates, type SleepStates } from "./fleet/sleep-states.ts";
 import { createApp } from "./http/app.ts";
 import { createClient, type IdleLimiter } from "./http/client.ts";
 import { createEngineControl } from "./http/engine-control.ts";
@@ -13,7 +15,8 @@ import { admit } from "./http/gate.ts";
 import { createForward, type Routed } from "./proxy/forward.ts";
 import { requestIdOf } from "./proxy/request-id.ts";
 import { createPolicy } from "./routing/index.ts";
-import { createRequestLedger } from "./stats/request-ledger.ts";
+import type { RoutingPolicy } from "./routing/policy.ts";
+import { createRequestLedger, type RequestLedger } from "./stats/request-ledger.ts";
 import { version } from "./version.ts";
 
 /** Everything impure that a router is lent; it outlives the router. */
@@ -25,27 +28,69 @@ export interface Platform {
   readonly onRouted?: ((routed: Routed) => void) | undefined;
 }
 
+/** What a router knows that the one that takes over from it goes on with. */
+export interface Legacy {
+  readonly routing: Config["routing"];
+  readonly policy: RoutingPolicy;
+  readonly requests: RequestLedger;
+  readonly sleep: SleepStates;
+  readonly endpoints: readonly Endpoint[];
+  readonly createdAt: number;
+}
+
 /** A running router, to be mounted on a server. Disposing it ends its loops, not its requests. */
 export interface Router extends AsyncDisposable {
   /** Answers any request; never rejects. */
   readonly fetch: (request: Request, server: IdleLimiter) => Promise<Response>;
+  /** As it is when asked for. */
+  readonly legacy: () => Legacy;
 }
 
-/** Builds a router from a valid configuration: the only place that sees all parts. */
-export const createRouter = (config: Config, platform: Platform): Router => {
+/**
+ * Builds a router from a valid configuration: the only place that sees all parts. One that takes over from
+ * another goes on with what that knows of engines that stay, and shares the accounts of requests.
+ */
+export const createRouter = (config: Config, platform: Platform, previous?: Legacy): Router => {
   const { clock, log, fetch, onRouted } = platform;
   const parts = new AsyncDisposableStack();
   const { aliases, engineApiKey } = config;
   const { maxRequestBodyBytes, idleTimeoutSeconds } = config.server;
 
   const discovery = parts.use(
-    createStaticDiscovery(config.discovery.backends, { clock, log, fetch, apiKey: engineApiKey }),
+    createStaticDiscovery(config.discovery.backends, {
+      clock,
+      log,
+      fetch,
+      apiKey: engineApiKey,
+      known: previous?.endpoints,
+    }),
   );
-  const requests = createRequestLedger({ windowMs: config.requestStatsWindowSeconds * 1000 }, { clock });
-  const fleet = createFleet(discovery, requests);
+  const requests =
+    previous?.requests ??
+    createRequestLedger({ windowMs: config.requestStatsWindowSeconds * 1000 }, { clock });
+  const sleep = previous?.sleep ?? createSleepStates();
+  if (previous) sleep.keepOnly(new Set(discovery.endpoints.map(({ id }) => id)));
+  // A policy holds turns and rings; of engines that are gone it forgets what it must by itself.
+  const isSameRouting = previous !== undefined && Bun.deepEquals(previous.routing, config.routing, true);
+  const policy = isSameRouting ? previous.policy : createPolicy(config.routing);
+  let isOver = false;
+  parts.defer(() => {
+    isOver = true;
+  });
+  const fleet = createFleet(
+    discovery,
+    {
+      of: requests.of,
+      // Requests that are still under way here must not close the accounts of the router that took over.
+      keepOnly: (ids) => {
+        if (!isOver) requests.keepOnly(ids);
+      },
+    },
+    sleep,
+  );
   const forward = createForward({
     fleet,
-    policy: createPolicy(config.routing),
+    policy,
     requests,
     aliases,
     maxAttempts: config.maxReroutes + 1,
@@ -55,7 +100,7 @@ export const createRouter = (config: Config, platform: Platform): Router => {
     onRouted,
   });
   const control = createEngineControl({ fleet, fetch, clock, log, engineApiKey });
-  const createdAt = Math.floor(clock.now() / 1000);
+  const createdAt = previous?.createdAt ?? Math.floor(clock.now() / 1000);
   const app = createApp({ fleet, aliases, forward, control, version, maxRequestBodyBytes, createdAt });
 
   return {
@@ -76,6 +121,14 @@ export const createRouter = (config: Config, platform: Platform): Router => {
         return errorResponse(failure, requestId);
       }
     },
+    legacy: () => ({
+      routing: config.routing,
+      policy,
+      requests,
+      sleep,
+      endpoints: discovery.endpoints,
+      createdAt,
+    }),
     [Symbol.asyncDispose]: async () => parts.disposeAsync(),
   };
 };

@@ -18,6 +18,8 @@ interface StaticDeps {
   readonly log: Log;
   /** Sent to engines whose models are asked for. */
   readonly apiKey?: string | undefined;
+  /** Engines as they were known before: what one of them answered when it was asked holds until it is asked again. */
+  readonly known?: readonly Endpoint[] | undefined;
 }
 
 const RETRY_MS = { first: 250, max: 10_000 };
@@ -25,14 +27,21 @@ const RETRY_MS = { first: 250, max: 10_000 };
 const REFRESH_MS = 30_000;
 const ASK_TIMEOUT_MS = 5_000;
 
-const endpointFor = ({ url, models, label }: StaticBackend, addedAt: number): Endpoint => ({
-  // The same engine has the same id in every replica and after every restart.
-  id: Bun.randomUUIDv5(label === undefined ? url : `${url}#${label}`, "url"),
-  url,
-  models: models ?? [],
-  addedAt,
-  ...(label === undefined ? {} : { label }),
-});
+// The same engine has the same id in every replica and after every restart.
+const idOf = ({ url, label }: StaticBackend): string =>
+  Bun.randomUUIDv5(label === undefined ? url : `${url}#${label}`, "url");
+
+const endpointFor = (backend: StaticBackend, addedAt: number, known: Endpoint | undefined): Endpoint => {
+  const { url, models, label } = backend;
+  return {
+    id: idOf(backend),
+    url,
+    models: models ?? known?.models ?? [],
+    addedAt: known?.addedAt ?? addedAt,
+    ...(label === undefined ? {} : { label }),
+    ...(models === undefined && known?.cards ? { cards: known.cards } : {}),
+  };
+};
 
 /** Fields that vLLM makes anew for every answer, with a random id and the time of day. */
 const VOLATILE: ReadonlySet<string> = new Set(["created", "permission"]);
@@ -43,12 +52,15 @@ const lasting = (cards: readonly ModelCard[] | undefined): string | undefined =>
 /** A fixed list of engines. Those without configured models join when their `/v1/models` has answered. */
 export const createStaticDiscovery = (
   backends: readonly StaticBackend[],
-  { clock, fetch, log, apiKey }: StaticDeps,
+  { clock, fetch, log, apiKey, known: earlier = [] }: StaticDeps,
 ): Discovery => {
   const stop = new AbortController();
-  const seen = new Set(backends.flatMap(({ models }) => models ?? []));
   const addedAt = Math.floor(clock.now() / 1000);
-  let all: readonly Endpoint[] = backends.map((backend) => endpointFor(backend, addedAt));
+  const earlierById = new Map(earlier.map((endpoint) => [endpoint.id, endpoint]));
+  let all: readonly Endpoint[] = backends.map((backend) =>
+    endpointFor(backend, addedAt, earlierById.get(idOf(backend))),
+  );
+  const seen = new Set(all.flatMap(({ models }) => models));
   let endpoints = all.filter(({ models }) => models.length > 0);
 
   const learn = (id: string, cards: readonly ModelCard[]): void => {

@@ -3,6 +3,7 @@ import { RouterError } from "../core/errors.ts";
 import type { Discovery } from "../discovery/discovery.ts";
 import type { Candidate, Candidates } from "../routing/policy.ts";
 import type { RequestLedger } from "../stats/request-ledger.ts";
+import { createSleepStates } from "./sleep-states.ts";
 
 /** What narrows the candidates for one attempt. */
 export interface Narrowing {
@@ -28,6 +29,7 @@ export interface Fleet {
 
 interface Snapshot {
   readonly endpoints: readonly Endpoint[];
+  readonly asleep: ReadonlySet<string>;
   readonly byModel: ReadonlyMap<string, Candidates>;
   readonly byId: ReadonlyMap<string, Endpoint>;
   readonly onlyModel: string | undefined;
@@ -36,14 +38,17 @@ interface Snapshot {
 const isCandidates = (list: readonly Candidate[]): list is Candidates => list.length > 0;
 
 /** Joins discovery, sleep states and local load into one snapshot, replaced whole when any of them changes. */
-export const createFleet = (discovery: Discovery, requests: RequestLedger): Fleet => {
-  const sleeping = new Set<string>();
+export const createFleet = (
+  discovery: Discovery,
+  requests: Pick<RequestLedger, "of" | "keepOnly">,
+  sleep = createSleepStates(),
+): Fleet => {
   let snapshot: Snapshot | undefined;
 
-  const take = (endpoints: readonly Endpoint[]): Snapshot => {
+  const take = (endpoints: readonly Endpoint[], asleep: ReadonlySet<string>): Snapshot => {
     const byModel = new Map<string, [Candidate, ...Candidate[]]>();
     for (const endpoint of endpoints) {
-      if (sleeping.has(endpoint.id)) continue;
+      if (asleep.has(endpoint.id)) continue;
       const candidate: Candidate = { endpoint, requests: requests.of(endpoint.id) };
       for (const model of new Set(endpoint.models)) {
         const list = byModel.get(model);
@@ -54,12 +59,13 @@ export const createFleet = (discovery: Discovery, requests: RequestLedger): Flee
     const byId = new Map(endpoints.map((endpoint) => [endpoint.id, endpoint]));
     requests.keepOnly(new Set(byId.keys()));
     const [model, ...others] = new Set(endpoints.flatMap(({ models }) => models));
-    return { endpoints, byModel, byId, onlyModel: others.length === 0 ? model : undefined };
+    return { endpoints, asleep, byModel, byId, onlyModel: others.length === 0 ? model : undefined };
   };
 
   const current = (): Snapshot => {
     const { endpoints } = discovery;
-    if (snapshot?.endpoints !== endpoints) snapshot = take(endpoints);
+    const { asleep } = sleep;
+    if (snapshot?.endpoints !== endpoints || snapshot.asleep !== asleep) snapshot = take(endpoints, asleep);
     return snapshot;
   };
 
@@ -85,11 +91,6 @@ export const createFleet = (discovery: Discovery, requests: RequestLedger): Flee
           ),
     onlyModel: () => current().onlyModel,
     find: (endpointId) => current().byId.get(endpointId),
-    setSleeping: (endpointId, asleep) => {
-      if (sleeping.has(endpointId) === asleep) return;
-      if (asleep) sleeping.add(endpointId);
-      else sleeping.delete(endpointId);
-      snapshot = undefined;
-    },
+    setSleeping: sleep.set,
   };
 };
