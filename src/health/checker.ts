@@ -1,0 +1,161 @@
+import type { Clock } from "../core/clock.ts";
+import { type Health, judge, presumedWell, type Thresholds, type Verdict } from "./health.ts";
+import { createLagMeter } from "./lag.ts";
+
+/** Something that is probed; two with the same key are the same thing. */
+export interface Target {
+  readonly key: string;
+}
+
+/** What a probe found; `reason` is half a sentence for the log. */
+export interface Finding {
+  readonly verdict: Verdict;
+  readonly reason: string;
+}
+
+interface CheckerOptions<Subject extends Target> {
+  /** What there is to probe now; asked again at least once a second. */
+  readonly targets: () => readonly Subject[];
+  /** One probe; a rejection is a failure. It must end when the signal aborts. */
+  readonly probe: (target: Subject, signal: AbortSignal) => Promise<Finding>;
+  /** Whether a target that let a probe time out is busy rather than dead. */
+  readonly isBusy: (target: Subject, signal: AbortSignal) => Promise<boolean>;
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  readonly thresholds: Pick<Thresholds, "fall" | "rise">;
+  /** What is known of each target by its key: kept by whoever lends it, forgotten when a target is gone. */
+  readonly states: Map<string, Health>;
+  readonly onChange: (target: Subject, isUp: boolean, reason: string) => void;
+}
+
+interface CheckerDeps {
+  readonly clock: Clock;
+  /** From 0, below 1. */
+  readonly random: () => number;
+}
+
+/** A running checker; disposing it ends its probes. */
+export interface Checker extends AsyncDisposable {
+  /** Keys of the targets that are down; replaced whole by every change, never edited. */
+  readonly down: ReadonlySet<string>;
+}
+
+interface Watched<Subject> {
+  target: Subject;
+  /** Monotonic milliseconds; absent while it is probed. */
+  dueAt: number | undefined;
+}
+
+/** Probes under way at once. */
+const MOST_AT_ONCE = 16;
+/** A change of mind is settled by probes that follow sooner. */
+const TRANSITION_MS = 2000;
+/** Time over which the first probes are spread. */
+const SPREAD_MS = 5000;
+const JITTER = 0.2;
+const RECONCILE_MS = 1000;
+
+/** Two changes in any 30 s at most, and sooner where probes are more frequent. */
+const holdDownFor = (intervalMs: number): number => Math.min(3 * intervalMs, 15_000);
+
+/** Probes every target again and again, spread in time, and tells who changed. */
+export const createChecker = <Subject extends Target>(
+  options: CheckerOptions<Subject>,
+  { clock, random }: CheckerDeps,
+): Checker => {
+  const { targets, probe, isBusy, intervalMs, timeoutMs, states, onChange } = options;
+  const thresholds = { ...options.thresholds, holdDownMs: holdDownFor(intervalMs) };
+  const stop = new AbortController();
+  const lag = createLagMeter({ clock });
+  const watched = new Map<string, Watched<Subject>>();
+  const underWay = new Set<Promise<void>>();
+  let down: ReadonlySet<string> = new Set();
+  let timer: Disposable | undefined;
+
+  const stateOf = (key: string): Health => states.get(key) ?? presumedWell;
+
+  const reconcile = (): void => {
+    const found = new Map(targets().map((target) => [target.key, target]));
+    for (const key of watched.keys()) {
+      if (found.has(key)) continue;
+      watched.delete(key);
+      states.delete(key);
+    }
+    for (const [key, target] of found) {
+      const known = watched.get(key);
+      if (known) known.target = target;
+      else {
+        const dueAt = clock.monotonic() + random() * Math.min(intervalMs, SPREAD_MS);
+        watched.set(key, { target, dueAt });
+      }
+    }
+    const nowDown = new Set([...found.keys()].filter((key) => !stateOf(key).isUp));
+    if (nowDown.symmetricDifference(down).size > 0) down = nowDown;
+  };
+
+  /** The finding of one probe; `undefined` where it says nothing about the target. */
+  const ask = async (target: Subject): Promise<Finding | undefined> => {
+    const startedAt = clock.monotonic();
+    const deadline = new AbortController();
+    using _watch = lag.watch();
+    using _timer = clock.after(timeoutMs, () =>
+      deadline.abort(new Error(`no answer in ${timeoutMs / 1000} s`)),
+    );
+    const finding = await probe(target, AbortSignal.any([stop.signal, deadline.signal])).catch(
+      (error: unknown): Finding => ({
+        verdict: "fail",
+        reason: error instanceof Error ? error.message : String(error),
+      }),
+    );
+    if (stop.signal.aborted || lag.hasLaggedSince(startedAt)) return undefined;
+    const isLate = finding.verdict === "fail" && deadline.signal.aborted;
+    return isLate && (await isBusy(target, stop.signal)) ? undefined : finding;
+  };
+
+  const check = async (entry: Watched<Subject>): Promise<void> => {
+    const finding = await ask(entry.target);
+    const now = clock.monotonic();
+    const { target } = entry;
+    if (stop.signal.aborted || watched.get(target.key) !== entry) return;
+    const before = stateOf(target.key);
+    const after = finding ? judge(before, finding.verdict, now, thresholds) : before;
+    states.set(target.key, after);
+    if (finding && after.isUp !== before.isUp) onChange(target, after.isUp, finding.reason);
+    const isSettled = finding !== undefined && after.against === 0;
+    const pauseMs = isSettled ? intervalMs : Math.min(intervalMs, TRANSITION_MS);
+    entry.dueAt = now + pauseMs * (1 - JITTER + 2 * JITTER * random());
+  };
+
+  const wake = (): void => {
+    timer?.[Symbol.dispose]();
+    reconcile();
+    const now = clock.monotonic();
+    const waiting = [...watched.values()]
+      .flatMap((entry) => (entry.dueAt === undefined ? [] : [{ entry, dueAt: entry.dueAt }]))
+      .sort((left, right) => left.dueAt - right.dueAt);
+    for (const { entry, dueAt } of waiting) {
+      if (dueAt > now || underWay.size >= MOST_AT_ONCE) break;
+      entry.dueAt = undefined;
+      const task = check(entry).finally(() => {
+        underWay.delete(task);
+        if (!stop.signal.aborted) wake();
+      });
+      underWay.add(task);
+    }
+    // With no place free it is a probe's end that wakes.
+    const next = underWay.size < MOST_AT_ONCE ? waiting.find(({ dueAt }) => dueAt > now)?.dueAt : undefined;
+    timer = clock.after(Math.min(RECONCILE_MS, (next ?? Number.POSITIVE_INFINITY) - now), wake);
+  };
+  wake();
+
+  return {
+    get down() {
+      return down;
+    },
+    [Symbol.asyncDispose]: async () => {
+      stop.abort(new Error("health checks stopped"));
+      timer?.[Symbol.dispose]();
+      await Promise.all(underWay);
+    },
+  };
+};
