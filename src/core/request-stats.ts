@@ -6,4 +6,40 @@ export interface RequestStats {
   readonly inDecode: number;
   /** Requests per second over the statistics window; absent until the first request. */
   readonly qps?: number | undefined;
+  /** Requests that were answered to their end, since the engine is known. */
+  readonly finished?: number;
+  /** Requests that the engine failed on, since it is known; a client that left is no failure. */
+  readonly failed?: number;
+  /** Monotonic milliseconds of the first request; absent before. */
+  readonly firstRequestAt?: number | undefined;
+  /** Monotonic milliseconds at which bytes of an answer last came; absent before the first. */
+  readonly lastDataAt?: number | undefined;
+  /** Mean milliseconds until a stream's first bytes, over the window; absent where none began. */
+  readonly timeToFirstTokenMs?: number | undefined;
+  /** Mean milliseconds between the chunks of streams, over the window; absent where there were none. */
+  readonly interTokenMs?: number | undefined;
+  /** Mean milliseconds from sending to the end of the answer, over the window; absent where none ended. */
+  readonly latencyMs?: number | undefined;
+  /** Mean length of the answers in tokens, or in chunks where an engine told no usage; absent where none ended. */
+  readonly decodeLength?: number | undefined;
+}
+
+/** How a request's life on an engine ended. */
+export type RequestOutcome = "done" | "failed" | "client_closed";
+
+/** Tokens of one request, as the engine counted them. */
+export interface TokenUsage {
+  readonly input: number;
+  readonly output: number;
+}
+
+/** What is told of requests to one engine for one model as it happens; times in milliseconds. Never throws. */
+export interface RequestObserver {
+  readonly began: () => void;
+  /** The first bytes of a stream came. */
+  readonly streamBegan: (elapsedMs: number) => void;
+  /** Further bytes of a stream came, so long after those before. */
+  readonly streamWentOn: (gapMs: number) => void;
+  readonly tokens: (usage: TokenUsage) => void;
+  readonly ended: (outcome: RequestOutcome, elapsedMs: number, wasStream: boolean) => void;
 }

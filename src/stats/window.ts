@@ -1,15 +1,19 @@
 const BUCKETS = 60;
 
-/** Counts events over the last `windowMs` with a resolution of a sixtieth of it. Times are monotonic ms. */
+/** Events and the sum of their values over the last `windowMs`, to a sixtieth of it. Times are monotonic ms. */
 export interface Window {
-  readonly add: (now: number) => void;
+  /** An event, with a value where a mean is wanted. */
+  readonly add: (now: number, value?: number) => void;
   readonly count: (now: number) => number;
+  /** Absent where nothing happened in the window. */
+  readonly mean: (now: number) => number | undefined;
 }
 
 /** Fixed memory, O(1) for `add` whatever the rate. */
 export const createWindow = (windowMs: number): Window => {
   const bucketMs = windowMs / BUCKETS;
   const counts = new Uint32Array(BUCKETS);
+  const sums = new Float64Array(BUCKETS);
   let newest = 0;
   let total = 0;
 
@@ -21,20 +25,28 @@ export const createWindow = (windowMs: number): Window => {
       const slot = (current - steps + step) % BUCKETS;
       total -= counts[slot] ?? 0;
       counts[slot] = 0;
+      sums[slot] = 0;
     }
     newest = current;
   };
 
   return {
-    add: (now) => {
+    add: (now, value = 0) => {
       advance(now);
       const slot = newest % BUCKETS;
       counts[slot] = (counts[slot] ?? 0) + 1;
+      sums[slot] = (sums[slot] ?? 0) + value;
       total += 1;
     },
     count: (now) => {
       advance(now);
       return total;
+    },
+    mean: (now) => {
+      advance(now);
+      if (total === 0) return undefined;
+      // Summed anew: a running sum of fractions would drift away from what is in the window.
+      return sums.reduce((sum, value) => sum + value, 0) / total;
     },
   };
 };

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import type { RequestObserver } from "../../src/core/request-stats.ts";
 import { createRequestLedger, type Ticket } from "../../src/stats/request-ledger.ts";
 import { createTestClock } from "../support/clock.ts";
 
@@ -14,13 +15,13 @@ describe("the load of an engine", () => {
   test("is its requests without an answer, those that stream, and the rate at which they came", () => {
     const { clock, ledger } = start();
     const load = ledger.of("e");
-    expect({ ...load }).toEqual({ inPrefill: 0, inDecode: 0, qps: undefined });
+    expect(load).toMatchObject({ inPrefill: 0, inDecode: 0, qps: undefined });
     const tickets = [ledger.begin("e"), ledger.begin("e"), ledger.begin("e")];
-    expect({ ...load }).toEqual({ inPrefill: 3, inDecode: 0, qps: 3 / 60 });
+    expect(load).toMatchObject({ inPrefill: 3, inDecode: 0, qps: 3 / 60 });
     tickets[0]?.firstByte();
-    expect({ ...load }).toEqual({ inPrefill: 2, inDecode: 1, qps: 3 / 60 });
+    expect(load).toMatchObject({ inPrefill: 2, inDecode: 1, qps: 3 / 60 });
     for (const ticket of tickets) ticket.end();
-    expect({ ...load }).toEqual({ inPrefill: 0, inDecode: 0, qps: 3 / 60 });
+    expect(load).toMatchObject({ inPrefill: 0, inDecode: 0, qps: 3 / 60 });
     clock.advance(2 * WINDOW_MS);
     // A known engine that is idle now is told from one that never had a request.
     expect(load.qps).toBe(0);
@@ -33,6 +34,116 @@ describe("the load of an engine", () => {
       1,
       0,
       undefined,
+    ]);
+  });
+});
+
+describe("the times of an engine's answers", () => {
+  /** A stream with these pauses before its first bytes, each chunk after them, and its end. */
+  const stream = (
+    { clock, ledger }: ReturnType<typeof start>,
+    [first, ...gaps]: readonly number[],
+    observer?: RequestObserver,
+  ): Ticket => {
+    const ticket = ledger.begin("e", observer);
+    clock.advance(first ?? 0);
+    ticket.firstByte(true);
+    for (const gap of gaps) {
+      clock.advance(gap);
+      ticket.chunk();
+    }
+    return ticket;
+  };
+
+  test("are means over the window, and absent where there is nothing to take one of", () => {
+    const given = start();
+    const load = given.ledger.of("e");
+    const absent = {
+      timeToFirstTokenMs: undefined,
+      interTokenMs: undefined,
+      latencyMs: undefined,
+      decodeLength: undefined,
+      lastDataAt: undefined,
+      firstRequestAt: undefined,
+      finished: 0,
+      failed: 0,
+    };
+    expect(load).toMatchObject(absent);
+    stream(given, [100, 10, 30]).end("done");
+    stream(given, [300, 20]).end("done");
+    expect(load).toMatchObject({
+      timeToFirstTokenMs: 200,
+      interTokenMs: 20,
+      latencyMs: (140 + 320) / 2,
+      decodeLength: 2.5,
+      lastDataAt: 460,
+      firstRequestAt: 0,
+      finished: 2,
+    });
+    given.clock.advance(2 * WINDOW_MS);
+    expect(load).toMatchObject({ ...absent, lastDataAt: 460, firstRequestAt: 0, finished: 2 });
+  });
+
+  test("leave out what no engine answered to its end", () => {
+    const given = start();
+    stream(given, [100]).end("failed");
+    stream(given, [300]).end("client_closed");
+    given.ledger.begin("e").end("failed");
+    expect(given.ledger.of("e")).toMatchObject({
+      timeToFirstTokenMs: 200,
+      latencyMs: undefined,
+      decodeLength: undefined,
+      finished: 0,
+      failed: 2,
+    });
+  });
+
+  test("of an answer in one piece are no times of tokens", () => {
+    const { clock, ledger } = start();
+    const ticket = ledger.begin("e");
+    clock.advance(50);
+    ticket.firstByte();
+    clock.advance(5);
+    ticket.chunk();
+    ticket.end();
+    expect(ledger.of("e")).toMatchObject({
+      timeToFirstTokenMs: undefined,
+      interTokenMs: undefined,
+      decodeLength: undefined,
+      latencyMs: 55,
+      lastDataAt: 55,
+    });
+  });
+
+  test("are joined by the lengths that an engine told, which count before chunks", () => {
+    const given = start();
+    const ticket = stream(given, [1, 1]);
+    ticket.tokens({ input: 7, output: 40 });
+    ticket.end();
+    ticket.tokens({ input: 7, output: 1000 });
+    expect(given.ledger.of("e").decodeLength).toBe(40);
+  });
+
+  test("are told to an observer once each", () => {
+    const told: unknown[] = [];
+    const observer: RequestObserver = {
+      began: () => told.push("began"),
+      streamBegan: (ms) => told.push(["stream", ms]),
+      streamWentOn: (ms) => told.push(["gap", ms]),
+      tokens: (usage) => told.push(usage),
+      ended: (...end) => told.push(end),
+    };
+    const ticket = stream(start(), [100, 10], observer);
+    ticket.tokens({ input: 7, output: 2 });
+    ticket.end("client_closed");
+    ticket.end("failed");
+    ticket.chunk();
+    expect(told).toEqual([
+      "began",
+      ["stream", 100],
+      ["gap", 10],
+      { input: 7, output: 2 },
+      ["client_closed", 110, true],
     ]);
   });
 });
@@ -156,15 +267,26 @@ test("tickets used in any order, twice or never again: the counts are those of a
 test("after 100,000 random events every count is back at 0", () => {
   const { clock, ledger } = start();
   const open: Ticket[] = [];
+  const outcomes = ["done", "failed", "client_closed"] as const;
+  const active = { began: 0, done: 0, failed: 0, client_closed: 0 };
+  const observer: RequestObserver = {
+    began: () => (active.began += 1),
+    streamBegan: () => {},
+    streamWentOn: (gap) => expect(gap).toBeGreaterThanOrEqual(0),
+    tokens: () => {},
+    ended: (outcome) => (active[outcome] += 1),
+  };
   const random = fc.sample(fc.array(fc.nat({ max: 0xffff }), { minLength: 1000, maxLength: 1000 }), {
     numRuns: 100,
     seed: 7,
   });
   for (const value of random.flat()) {
     const ticket = open[value % Math.max(1, open.length)];
-    if (value % 5 < 2) open.push(ledger.begin(ENGINES[value % 3] ?? "a"));
-    else if (value % 5 === 2) ticket?.firstByte();
-    else if (value % 5 === 3) ticket?.end();
+    if (value % 5 < 2) open.push(ledger.begin(ENGINES[value % 3] ?? "a", observer));
+    else if (value % 5 === 2) {
+      ticket?.firstByte(value % 2 === 0);
+      ticket?.chunk();
+    } else if (value % 5 === 3) ticket?.end(outcomes[value % 3]);
     else clock.advance(value % 100);
     if (value % 97 === 0) ledger.keepOnly(new Set(["a", "b"]));
     for (const engine of ENGINES) {
@@ -175,6 +297,11 @@ test("after 100,000 random events every count is back at 0", () => {
   }
   for (const ticket of open) ticket.end();
   expect(open.length).toBeGreaterThan(30_000);
+  expect(active.began).toBe(open.length);
+  expect(active.done + active.failed + active.client_closed).toBe(open.length);
+  const totals = ENGINES.map((engine) => ledger.of(engine));
+  expect(totals.reduce((sum, { finished = 0 }) => sum + finished, 0)).toBe(active.done);
+  expect(totals.reduce((sum, { failed = 0 }) => sum + failed, 0)).toBe(active.failed);
   for (const engine of ENGINES) {
     const { inPrefill, inDecode } = ledger.of(engine);
     expect([engine, inPrefill, inDecode]).toEqual([engine, 0, 0]);
