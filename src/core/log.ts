@@ -13,6 +13,8 @@ export const logFormats = ["text", "json"] as const;
 export interface Log {
   readonly debug: (message: string) => void;
   readonly info: (message: string) => void;
+  /** One record of several lines, each of which is escaped by itself; still one line where the format is JSON. */
+  readonly infoBlock: (lines: readonly string[]) => void;
   readonly warning: (message: string) => void;
   readonly error: (message: string) => void;
   /** True when a line of this level would be written: guards messages that are costly to build. */
@@ -70,24 +72,31 @@ export const createLog = (
   const timestamp = createTimestamps();
   const isEnabled = (candidate: LogLevel): boolean => logLevels.indexOf(candidate) >= threshold;
 
-  const writer = (lineLevel: LogLevel) => {
+  const recorder = (lineLevel: LogLevel) => {
     if (!isEnabled(lineLevel)) return () => {};
     const stream = logLevels.indexOf(lineLevel) >= logLevels.indexOf("warning") ? "stderr" : "stdout";
     const word = lineLevel.toUpperCase();
-    return (message: string): void => {
+    return (escaped: string): void => {
       const at = timestamp(clock.now());
       write(
         stream,
         format === "json"
-          ? `${JSON.stringify({ timestamp: at, level: word, logger: "vllm_router", message: escapeLine(message) })}\n`
-          : `[${at}] ${word}: ${escapeLine(message)} (vllm_router)\n`,
+          ? `${JSON.stringify({ timestamp: at, level: word, logger: "vllm_router", message: escaped })}\n`
+          : `[${at}] ${word}: ${escaped} (vllm_router)\n`,
       );
     };
   };
 
+  const writer = (lineLevel: LogLevel) => {
+    const record = recorder(lineLevel);
+    return isEnabled(lineLevel) ? (message: string) => record(escapeLine(message)) : record;
+  };
+  const recordInfo = recorder("info");
+
   return {
     debug: writer("debug"),
     info: writer("info"),
+    infoBlock: (lines) => recordInfo(lines.map(escapeLine).join("\n")),
     warning: writer("warning"),
     error: writer("error"),
     isEnabled,

@@ -32,6 +32,7 @@ test("once there is a log, faults go there", () => {
   faults.logTo({
     debug: ignore,
     info: ignore,
+    infoBlock: ignore,
     warning: ignore,
     error: (message) => void logged.push(message),
     isEnabled: () => true,

@@ -49,6 +49,32 @@ describe("a line", () => {
   });
 });
 
+describe("a record of several lines", () => {
+  const lines = ["", "Server: http://a", "  - evil\nname"];
+
+  test("keeps its lines and escapes each of them", () => {
+    const { written, log } = start("info");
+    log.infoBlock(lines);
+    expect(written).toEqual([
+      ["stdout", "[2026-01-02 03:04:05,006] INFO: \nServer: http://a\n  - evil\\u000aname (vllm_router)\n"],
+    ]);
+  });
+
+  test("is one line of JSON", () => {
+    const { written, log } = start("info", "json");
+    log.infoBlock(lines);
+    const [, line = ""] = written[0] ?? [];
+    expect(line.trimEnd()).not.toContain("\n");
+    expect(JSON.parse(line)).toMatchObject({ message: "\nServer: http://a\n  - evil\\u000aname" });
+  });
+
+  test("is left out where INFO is not logged", () => {
+    const { written, log } = start("warning");
+    log.infoBlock(lines);
+    expect(written).toEqual([]);
+  });
+});
+
 describe("levels", () => {
   const methods = ["debug", "info", "warning", "error"] as const;
 
