@@ -1,7 +1,7 @@
 #!/usr/bin/env bun
 import { isatty } from "node:tty";
 import { createFaults } from "./cli/faults.ts";
-import { createProcessWriter, engineFetch, systemClock } from "./platform.ts";
+import { createProcessWriter, engineFetch, engineReach, systemClock, systemRandom } from "./platform.ts";
 import { planStart } from "./reexec.ts";
 
 const fail = (message: string): void => console.error(`vllm-router: error: ${message}`);
@@ -48,7 +48,13 @@ const run = async (): Promise<number> => {
     isTerminal: () => isatty(1),
     clock: systemClock,
     fetch: engineFetch,
+    reach: engineReach,
+    random: systemRandom,
     faults,
+    onHangup: (task) => {
+      process.on("SIGHUP", task);
+      return { [Symbol.dispose]: () => process.off("SIGHUP", task) };
+    },
     stop: stop.signal,
     stopNow: stopNow.signal,
   });

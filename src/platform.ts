@@ -1,7 +1,9 @@
 import { write as writeFileDescriptor } from "node:fs";
+import { connect } from "node:net";
 import type { Clock } from "./core/clock.ts";
 import { createLineWriter, type LineWriter } from "./core/line-writer.ts";
 import type { EngineFetch } from "./core/engine-fetch.ts";
+import type { EngineReach } from "./core/engine-reach.ts";
 
 /** The real clock. */
 export const systemClock: Clock = {
@@ -30,6 +32,30 @@ export const engineFetch: EngineFetch = (url, { method, headers, body, signal, f
     timeout: false,
     keepalive: fresh !== true,
   } as RequestInit);
+
+/** A TCP connection by itself, since `fetch` does not tell when it is connected. */
+export const engineReach: EngineReach = async (url, signal) => {
+  const { protocol, hostname, port } = new URL(url);
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  if (signal.aborted) return false;
+  const socket = connect({
+    host: hostname.replace(/^\[|\]$/g, ""),
+    port: port === "" ? (protocol === "https:" ? 443 : 80) : Number(port),
+  });
+  const abort = (): void => resolve(false);
+  socket.once("connect", () => resolve(true));
+  socket.once("error", () => resolve(false));
+  signal.addEventListener("abort", abort, { once: true });
+  try {
+    return await promise;
+  } finally {
+    signal.removeEventListener("abort", abort);
+    socket.destroy();
+  }
+};
+
+/** The real randomness: from 0, below 1. */
+export const systemRandom = (): number => Math.random();
 
 /** Time that a line may wait for others to share its write. */
 const GATHER_MS = 5;

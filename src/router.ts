@@ -1,17 +1,23 @@
 import type { Clock } from "./core/clock.ts";
 import type { Endpoint } from "./core/endpoint.ts";
 import type { EngineFetch } from "./core/engine-fetch.ts";
+import type { EngineReach } from "./core/engine-reach.ts";
 import { RouterError } from "./core/errors.ts";
 import type { Log } from "./core/log.ts";
+import type { ReloadStatus } from "./core/reload-status.ts";
 import type { Config } from "./config/config.ts";
 import { createStaticDiscovery } from "./discovery/static.ts";
 import { createFleet } from "./fleet/fleet.ts";
 import { createSleepStates, type SleepStates } from "./fleet/sleep-states.ts";
+import { createEngineHealth } from "./health/engine-health.ts";
+import type { Health } from "./health/health.ts";
+import { isModelType } from "./health/payloads.ts";
 import { createApp } from "./http/app.ts";
 import { createClient, type IdleLimiter } from "./http/client.ts";
 import { createEngineControl } from "./http/engine-control.ts";
 import { asRouterError, errorResponse } from "./http/error-response.ts";
 import { admit } from "./http/gate.ts";
+import { createHealthAnswers } from "./http/health.ts";
 import { createForward, type Routed } from "./proxy/forward.ts";
 import { requestIdOf } from "./proxy/request-id.ts";
 import { createPolicy } from "./routing/index.ts";
@@ -24,6 +30,13 @@ export interface Platform {
   readonly clock: Clock;
   readonly log: Log;
   readonly fetch: EngineFetch;
+  readonly reach: EngineReach;
+  /** From 0, below 1. */
+  readonly random: () => number;
+  /** Whether the process is ending; never where it is not lent. */
+  readonly isDraining?: (() => boolean) | undefined;
+  /** What came of changes of the configuration file; absent where none is followed. */
+  readonly reloadStatus?: (() => ReloadStatus) | undefined;
   /** Told which engine was chosen for a request and why; the demo shows it. */
   readonly onRouted?: ((routed: Routed) => void) | undefined;
 }
@@ -34,6 +47,8 @@ export interface Legacy {
   readonly policy: RoutingPolicy;
   readonly requests: RequestLedger;
   readonly sleep: SleepStates;
+  /** By engine and model. */
+  readonly health: Map<string, Health>;
   readonly endpoints: readonly Endpoint[];
   readonly createdAt: number;
 }
@@ -51,7 +66,7 @@ export interface Router extends AsyncDisposable {
  * another goes on with what that knows of engines that stay, and shares the accounts of requests.
  */
 export const createRouter = (config: Config, platform: Platform, previous?: Legacy): Router => {
-  const { clock, log, fetch, onRouted } = platform;
+  const { clock, log, fetch, reach, random, isDraining, onRouted } = platform;
   const parts = new AsyncDisposableStack();
   const { aliases, engineApiKey } = config;
   const { maxRequestBodyBytes, idleTimeoutSeconds } = config.server;
@@ -73,6 +88,26 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
   // A policy holds turns and rings; of engines that are gone it forgets what it must by itself.
   const isSameRouting = previous !== undefined && Bun.deepEquals(previous.routing, config.routing, true);
   const policy = isSameRouting ? previous.policy : createPolicy(config.routing);
+  const states = previous?.health ?? new Map<string, Health>();
+  const types = new Map(config.discovery.backends.map((backend) => [backend.url, backend.types]));
+  const health = parts.use(
+    createEngineHealth(config.health ?? {}, {
+      clock,
+      log,
+      fetch,
+      reach,
+      random,
+      apiKey: engineApiKey,
+      endpoints: () => discovery.endpoints,
+      isSleeping: (id) => sleep.asleep.has(id),
+      typeOf: ({ url }, model) => {
+        const type = types.get(url)?.get(model) ?? "";
+        return isModelType(type) ? type : undefined;
+      },
+      lastDataAt: (id) => requests.of(id).lastDataAt,
+      states,
+    }),
+  );
   let isOver = false;
   parts.defer(() => {
     isOver = true;
@@ -87,6 +122,7 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
       },
     },
     sleep,
+    health,
   );
   const forward = createForward({
     fleet,
@@ -101,7 +137,17 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
   });
   const control = createEngineControl({ fleet, fetch, clock, log, engineApiKey });
   const createdAt = previous?.createdAt ?? Math.floor(clock.now() / 1000);
-  const app = createApp({ fleet, aliases, forward, control, version, maxRequestBodyBytes, createdAt });
+  const healthAnswers = createHealthAnswers({ fleet, isDraining: isDraining ?? (() => false) });
+  const app = createApp({
+    fleet,
+    aliases,
+    forward,
+    control,
+    healthAnswers,
+    version,
+    maxRequestBodyBytes,
+    createdAt,
+  });
 
   return {
     fetch: async (request, server) => {
@@ -126,6 +172,7 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
       policy,
       requests,
       sleep,
+      health: states,
       endpoints: discovery.endpoints,
       createdAt,
     }),

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { createLog } from "../src/core/log.ts";
 import type { Config } from "../src/config/config.ts";
-import { engineFetch, systemClock } from "../src/platform.ts";
+import { engineFetch, engineReach, systemClock, systemRandom } from "../src/platform.ts";
 import type { Routed } from "../src/proxy/forward.ts";
 import { createRouter } from "../src/router.ts";
 import { rawAnswer, startRawEngine } from "./support/raw-engine.ts";
@@ -26,6 +26,8 @@ test("an observer is told of every choice: which engine, why, for which model an
     clock: systemClock,
     log,
     fetch: engineFetch,
+    reach: engineReach,
+    random: systemRandom,
     onRouted: (event: Routed) => routed.push(event),
   };
   await using router = createRouter(configFor([first, second]), platform);

@@ -39,6 +39,8 @@ const lend = () => {
       signal.addEventListener("abort", () => reject(signal.reason));
       return Promise.race([answers.get(new URL(url).origin)?.() ?? Response.json({}), aborted]);
     }) satisfies EngineFetch,
+    reach: async () => true,
+    random: () => 0,
     onRouted: ({ endpoint }: { readonly endpoint: { readonly url: string } }) => chosen.push(endpoint.url),
   };
   const create = (config: Config, previous?: Legacy) => createRouter(config, platform, previous);

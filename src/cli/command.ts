@@ -4,6 +4,7 @@ import { type Problem, describeProblem, exitCodeOf } from "../config/problem.ts"
 import { defaultSettings, mergeSettings, readOptions } from "../config/sources.ts";
 import type { Clock } from "../core/clock.ts";
 import type { EngineFetch } from "../core/engine-fetch.ts";
+import type { EngineReach } from "../core/engine-reach.ts";
 import { escapeLine, type WriteLine } from "../core/log.ts";
 import type { OptionTable, OptionValues } from "../core/option.ts";
 import type { Faults } from "./faults.ts";
@@ -18,7 +19,12 @@ export interface CliPlatform {
   readonly isTerminal: () => boolean;
   readonly clock: Clock;
   readonly fetch: EngineFetch;
+  readonly reach: EngineReach;
+  /** From 0, below 1. */
+  readonly random: () => number;
   readonly faults: Faults;
+  /** Calls back on every SIGHUP, which ends the process where nobody asks for it. */
+  readonly onHangup: (task: () => void) => Disposable;
   /** Aborts when the process is asked to end: finish what is under way. */
   readonly stop: AbortSignal;
   /** Aborts when it is asked again: end now. */

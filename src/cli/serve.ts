@@ -1,8 +1,11 @@
 import type { Config } from "../config/config.ts";
 import { createLog } from "../core/log.ts";
-import { createRouter } from "../router.ts";
+import type { ReloadStatus } from "../core/reload-status.ts";
+import { createLiveRouter } from "../reload.ts";
+import { createRouter, type Legacy } from "../router.ts";
 import { version } from "../version.ts";
 import { type CliPlatform, describeError } from "./command.ts";
+import type { GivenConfig } from "./router-config.ts";
 
 const aborted = async (signal: AbortSignal): Promise<void> => {
   if (signal.aborted) return;
@@ -17,23 +20,38 @@ const internalError = (): Response =>
     { status: 500 },
   );
 
-type ServePlatform = Pick<CliPlatform, "write" | "clock" | "fetch" | "faults" | "stop" | "stopNow">;
+type ServePlatform = Pick<
+  CliPlatform,
+  "write" | "clock" | "fetch" | "reach" | "random" | "faults" | "onHangup" | "stop" | "stopNow"
+>;
+
+/** A valid configuration, with the file that it follows from now on. */
+interface ServedConfig extends Pick<GivenConfig, "warnings" | "file"> {
+  readonly config: Config;
+}
 
 /**
  * Listens and routes until `stop` aborts, then takes no new requests and lets those under way end, or cuts them
  * when `stopNow` aborts. Resolves to the exit code: 1 when it cannot listen.
  */
 export const serveRouter = async (
-  config: Config,
-  warnings: readonly string[],
-  { write, clock, fetch, faults, stop, stopNow }: ServePlatform,
+  { config, warnings, file }: ServedConfig,
+  { write, clock, fetch, reach, random, faults, onHangup, stop, stopNow }: ServePlatform,
 ): Promise<number> => {
   const { server: settings, discovery, routing } = config;
   const log = createLog(config.log, { clock, write });
   faults.logTo(log);
   for (const warning of warnings) log.warning(warning);
 
-  await using router = createRouter(config, { clock, log, fetch });
+  const isDraining = () => stop.aborted;
+  const lent = { clock, log, fetch, reach, random, isDraining };
+  const create = (next: Config, reloadStatus: () => ReloadStatus, previous?: Legacy) =>
+    createRouter(next, { ...lent, reloadStatus }, previous);
+  await using router =
+    config.file && file
+      ? createLiveRouter(config, { ...config.file, ...file, warnings }, { clock, log, create })
+      : createRouter(config, lent);
+  using _hangup = "look" in router ? onHangup(() => void router.look()) : undefined;
   const listen = () =>
     Bun.serve({
       hostname: settings.host,

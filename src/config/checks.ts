@@ -1,3 +1,4 @@
+import { isModelType, modelTypes } from "../health/payloads.ts";
 import { type RoutingLogic, policies, routingProblems } from "../routing/index.ts";
 import type { RouterOptionValues } from "./options.ts";
 import { quote } from "./schemas.ts";
@@ -110,6 +111,28 @@ const checks: readonly Check[] = [
                 "backend; or give the URLs as arguments, without --static-backends, to have the engines asked.",
             },
           ],
+  },
+  {
+    reads: ["staticModelTypes", "staticBackendHealthChecks", "serviceDiscovery"],
+    find: (given) => {
+      const { staticModelTypes: types = [], staticBackendHealthChecks: isOn } = given.values;
+      if (!isOn || chosenDiscovery(given) !== "static") return [];
+      if (types.length === 0)
+        return ["Static model types must be provided when using the backend healthcheck."];
+      const unknown = new Set(types.filter((type) => !isModelType(type)));
+      const known = modelTypes.join(",");
+      return [...unknown].map(
+        (type) => `The model type '${type}' is not supported. Supported model types are '${known}'`,
+      );
+    },
+  },
+  {
+    reads: ["staticModels", "staticBackendHealthChecks", "serviceDiscovery"],
+    find: ({ values, urls }) =>
+      oneOrNone(
+        values.staticBackendHealthChecks && urls.length > 0 && (values.staticModels ?? []).length === 0,
+        "Static models must be provided when using the backend healthcheck: it asks each engine for its model.",
+      ),
   },
   {
     reads: ["logStatsInterval", "logStats"],

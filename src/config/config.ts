@@ -1,3 +1,4 @@
+import type { HealthOptions } from "../health/engine-health.ts";
 import { type RoutingConfig, policyOptions } from "../routing/index.ts";
 import type { ConfiguredBackend } from "./backends.ts";
 import { chosenLogic, findConflicts, isAvailable } from "./checks.ts";
@@ -21,6 +22,8 @@ export interface Config {
     readonly format: RouterOptionValues["logFormat"];
   };
   readonly discovery: { readonly kind: "static"; readonly backends: readonly ConfiguredBackend[] };
+  /** How engines are checked; absent where they are not. */
+  readonly health?: HealthOptions | undefined;
   /** Model by alias. */
   readonly aliases: ReadonlyMap<string, string>;
   readonly routing: RoutingConfig;
@@ -64,6 +67,27 @@ const findIneffective = (settings: Settings): readonly string[] =>
       : [];
   });
 
+const healthOf = (values: RouterOptionValues): HealthOptions => {
+  const thresholds = { fall: values.healthFailureThreshold, rise: values.healthSuccessThreshold };
+  return {
+    ...(!values.disableHealthCheck && {
+      liveness: {
+        path: values.healthCheckEndpoint,
+        intervalMs: values.healthCheckIntervalSecs * 1000,
+        timeoutMs: values.healthCheckTimeoutSecs * 1000,
+        thresholds,
+      },
+    }),
+    ...(values.staticBackendHealthChecks && {
+      models: {
+        intervalMs: values.staticBackendHealthCheckInterval * 1000,
+        timeoutMs: values.staticBackendHealthCheckTimeoutSeconds * 1000,
+        thresholds,
+      },
+    }),
+  };
+};
+
 /** Parses a configuration as a whole; every problem is reported at once. */
 export const parseConfig = ({
   settings,
@@ -102,6 +126,7 @@ export const parseConfig = ({
       },
       log: { level: values.logLevel, format: values.logFormat },
       discovery: { kind: "static", backends: discovery.backends },
+      health: healthOf(values),
       aliases: discovery.aliases,
       routing: { logic, options: readOptions(policyOptions, settings).values },
       maxReroutes: values.maxInstanceFailoverRerouteAttempts,

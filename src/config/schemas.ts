@@ -88,3 +88,12 @@ export const commaList = v.pipe(
     value.trim() === "" ? [] : value.split(",").map((item) => item.trim()),
   ),
 );
+
+/** The path of a URL, such as `/health`. */
+export const urlPath = v.pipe(
+  v.string(),
+  v.regex(
+    /^\/[\w.~%!$&'()*+,;=:@/-]*$/,
+    (issue) => `${quote(issue.input)} is not a path; write it like /health`,
+  ),
+);

@@ -1,5 +1,6 @@
 import type { Clock } from "../core/clock.ts";
 import type { EngineFetch } from "../core/engine-fetch.ts";
+import type { EngineReach } from "../core/engine-reach.ts";
 import { createLog, type WriteLine } from "../core/log.ts";
 import { onOff } from "../config/schemas.ts";
 import type { OptionTable, OptionValues } from "../core/option.ts";
@@ -32,6 +33,8 @@ export const demoOptions = {
 export interface DemoDeps {
   readonly clock: Clock;
   readonly fetch: EngineFetch;
+  readonly reach: EngineReach;
+  readonly random: () => number;
   readonly write: WriteLine;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Width of the terminal. */
@@ -81,7 +84,7 @@ const askTogether = async (ask: Ask, report: Report): Promise<readonly Outcome[]
  */
 export const runDemo = async (
   { serve, port, timeScale }: OptionValues<typeof demoOptions>,
-  { clock, fetch, write, env, columns, isTerminal, stop, stopNow }: DemoDeps,
+  { clock, fetch, reach, random, write, env, columns, isTerminal, stop, stopNow }: DemoDeps,
 ): Promise<number> => {
   const log = createLog({ level: "warning", format: "text" }, { clock, write });
   const print = (text: string): void => write("stdout", text);
@@ -91,7 +94,14 @@ export const runDemo = async (
 
   await using fleet = await startFleet(
     { port, timeScale },
-    { clock, fetch, log, onRouted: (routed) => watchers.get(routed.requestId)?.(routed) },
+    {
+      clock,
+      fetch,
+      reach,
+      random,
+      log,
+      onRouted: (routed) => watchers.get(routed.requestId)?.(routed),
+    },
   );
   report.opening(fleet);
   try {

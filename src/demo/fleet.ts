@@ -1,5 +1,6 @@
 import type { Clock } from "../core/clock.ts";
 import type { EngineFetch } from "../core/engine-fetch.ts";
+import type { EngineReach } from "../core/engine-reach.ts";
 import type { Log } from "../core/log.ts";
 import { createMockEngine } from "../mock-engine/engine.ts";
 import type { Routed } from "../proxy/forward.ts";
@@ -43,6 +44,8 @@ interface FleetOptions {
 interface FleetDeps {
   readonly clock: Clock;
   readonly fetch: EngineFetch;
+  readonly reach: EngineReach;
+  readonly random: () => number;
   readonly log: Log;
   readonly onRouted: (routed: Routed) => void;
 }
@@ -50,7 +53,7 @@ interface FleetDeps {
 /** Starts two engines of one model, one of another, and a router that keeps sessions; throws when it cannot listen. */
 export const startFleet = async (
   { port, timeScale }: FleetOptions,
-  { clock, fetch, log, onRouted }: FleetDeps,
+  { clock, fetch, reach, random, log, onRouted }: FleetDeps,
 ): Promise<DemoFleet> => {
   await using parts = new AsyncDisposableStack();
   const models = [sharedModel, sharedModel, alias.model];
@@ -73,7 +76,7 @@ export const startFleet = async (
         maxReroutes: 0,
         requestStatsWindowSeconds: 60,
       },
-      { clock, fetch, log, onRouted },
+      { clock, fetch, reach, random, log, onRouted },
     ),
   );
   const listener = Bun.serve({

@@ -1,6 +1,7 @@
 import type { Endpoint } from "../core/endpoint.ts";
 import { RouterError } from "../core/errors.ts";
 import type { Discovery } from "../discovery/discovery.ts";
+import { type EngineHealth, type Excluded, modelKey } from "../health/engine-health.ts";
 import type { Candidate, Candidates } from "../routing/policy.ts";
 import type { RequestLedger } from "../stats/request-ledger.ts";
 import { createSleepStates } from "./sleep-states.ts";
@@ -13,16 +14,26 @@ export interface Narrowing {
   readonly only?: string | undefined;
 }
 
+/** How many engines there are. */
+export interface EngineCounts {
+  readonly total: number;
+  /** Those of which some model passes its checks, asleep or not. */
+  readonly healthy: number;
+  /** Those that get requests. */
+  readonly routable: number;
+}
+
 /** The engines that can be routed to now. */
 export interface Fleet {
   readonly endpoints: readonly Endpoint[];
-  /** Engines that serve the model and are awake; `undefined` when there are none. */
+  /** Engines that serve the model, are healthy and awake; `undefined` when there are none. */
   readonly candidates: (model: string, narrowing?: Narrowing) => Candidates | undefined;
   /** Why a model has no candidates: `model_not_found` if it was never seen, otherwise `no_endpoint`. */
   readonly missing: (model: string) => RouterError;
   /** The model that is meant where a request names none: the only one that any engine serves, awake or not. */
   readonly onlyModel: () => string | undefined;
   readonly find: (endpointId: string) => Endpoint | undefined;
+  readonly counts: () => EngineCounts;
   /** A sleeping engine gets no requests until it wakes. */
   readonly setSleeping: (endpointId: string, sleeping: boolean) => void;
 }
@@ -30,27 +41,46 @@ export interface Fleet {
 interface Snapshot {
   readonly endpoints: readonly Endpoint[];
   readonly asleep: ReadonlySet<string>;
+  readonly excluded: Excluded;
   readonly byModel: ReadonlyMap<string, Candidates>;
   readonly byId: ReadonlyMap<string, Endpoint>;
   readonly onlyModel: string | undefined;
+  readonly counts: EngineCounts;
 }
 
 const isCandidates = (list: readonly Candidate[]): list is Candidates => list.length > 0;
 
-/** Joins discovery, sleep states and local load into one snapshot, replaced whole when any of them changes. */
+const nothing: Excluded = { engines: new Set(), models: new Set() };
+
+/** Joins discovery, health, sleep states and local load into one snapshot, replaced whole when any of them changes. */
 export const createFleet = (
   discovery: Discovery,
   requests: Pick<RequestLedger, "of" | "keepOnly">,
   sleep = createSleepStates(),
+  health: Pick<EngineHealth, "excluded"> = { excluded: nothing },
 ): Fleet => {
   let snapshot: Snapshot | undefined;
 
-  const take = (endpoints: readonly Endpoint[], asleep: ReadonlySet<string>): Snapshot => {
+  const healthyModels = ({ id, models }: Endpoint, excluded: Excluded): ReadonlySet<string> =>
+    new Set(
+      excluded.engines.has(id) ? [] : models.filter((model) => !excluded.models.has(modelKey(id, model))),
+    );
+
+  const take = (
+    endpoints: readonly Endpoint[],
+    asleep: ReadonlySet<string>,
+    excluded: Excluded,
+  ): Snapshot => {
     const byModel = new Map<string, [Candidate, ...Candidate[]]>();
+    let healthy = 0;
+    let routable = 0;
     for (const endpoint of endpoints) {
-      if (asleep.has(endpoint.id)) continue;
+      const models = healthyModels(endpoint, excluded);
+      if (models.size > 0) healthy += 1;
+      if (models.size === 0 || asleep.has(endpoint.id)) continue;
+      routable += 1;
       const candidate: Candidate = { endpoint, requests: requests.of(endpoint.id) };
-      for (const model of new Set(endpoint.models)) {
+      for (const model of models) {
         const list = byModel.get(model);
         if (list) list.push(candidate);
         else byModel.set(model, [candidate]);
@@ -59,13 +89,18 @@ export const createFleet = (
     const byId = new Map(endpoints.map((endpoint) => [endpoint.id, endpoint]));
     requests.keepOnly(new Set(byId.keys()));
     const [model, ...others] = new Set(endpoints.flatMap(({ models }) => models));
-    return { endpoints, asleep, byModel, byId, onlyModel: others.length === 0 ? model : undefined };
+    const onlyModel = others.length === 0 ? model : undefined;
+    const counts = { total: endpoints.length, healthy, routable };
+    return { endpoints, asleep, excluded, byModel, byId, onlyModel, counts };
   };
 
   const current = (): Snapshot => {
     const { endpoints } = discovery;
     const { asleep } = sleep;
-    if (snapshot?.endpoints !== endpoints || snapshot.asleep !== asleep) snapshot = take(endpoints, asleep);
+    const { excluded } = health;
+    if (snapshot?.endpoints !== endpoints || snapshot.asleep !== asleep || snapshot.excluded !== excluded) {
+      snapshot = take(endpoints, asleep, excluded);
+    }
     return snapshot;
   };
 
@@ -91,6 +126,7 @@ export const createFleet = (
           ),
     onlyModel: () => current().onlyModel,
     find: (endpointId) => current().byId.get(endpointId),
+    counts: () => current().counts,
     setSleeping: sleep.set,
   };
 };

@@ -8,20 +8,24 @@ import type { Health } from "./health.ts";
 import type { ModelType } from "./payloads.ts";
 import { probeLiveness, probeModel } from "./probes.ts";
 
-interface Timing {
+interface Check {
   readonly intervalMs: number;
   /** Time that one probe may take. */
   readonly timeoutMs: number;
+  /** Probes in a row that exclude, and that include again. */
+  readonly thresholds: { readonly fall: number; readonly rise: number };
+}
+
+interface LivenessCheck extends Check {
+  readonly path: string;
 }
 
 /** Which checks there are, and how often; a kind that is absent is off. */
 export interface HealthOptions {
-  /** Probes in a row that exclude, and that include again. */
-  readonly thresholds: { readonly fall: number; readonly rise: number };
   /** A light request to every engine. */
-  readonly liveness?: (Timing & { readonly path: string }) | undefined;
+  readonly liveness?: LivenessCheck | undefined;
   /** A real request to every model whose type is known. */
-  readonly models?: Timing | undefined;
+  readonly models?: Check | undefined;
 }
 
 /** What gets no requests. */
@@ -64,15 +68,12 @@ const BUSY_MS = 10_000;
 export const modelKey = (endpointId: string, model: string): string => `${endpointId} ${model}`;
 
 /** Starts the checks; an exclusion is one warning, and its end one line of information. */
-export const createEngineHealth = (
-  { thresholds, liveness, models }: HealthOptions,
-  deps: HealthDeps,
-): EngineHealth => {
+export const createEngineHealth = ({ liveness, models }: HealthOptions, deps: HealthDeps): EngineHealth => {
   const { clock, log, fetch, reach, apiKey, endpoints, isSleeping, typeOf, lastDataAt, states } = deps;
   const parts = new AsyncDisposableStack();
 
   const isBusy =
-    ({ timeoutMs }: Timing) =>
+    ({ timeoutMs }: Check) =>
     async ({ id, url }: { readonly id: string; readonly url: string }, signal: AbortSignal) => {
       const dataAt = lastDataAt(id);
       if (dataAt === undefined || clock.monotonic() - dataAt >= BUSY_MS) return false;
@@ -81,15 +82,14 @@ export const createEngineHealth = (
       return reach(url, AbortSignal.any([signal, deadline.signal]));
     };
 
-  const watchEngines = ({ path, ...timing }: Timing & { readonly path: string }): Checker =>
+  const watchEngines = ({ path, ...check }: LivenessCheck): Checker =>
     createChecker(
       {
-        ...timing,
-        thresholds,
+        ...check,
         states,
         targets: () => endpoints().map(({ id, url }) => ({ key: id, id, url })),
         probe: probeLiveness(path, { fetch, apiKey }),
-        isBusy: isBusy(timing),
+        isBusy: isBusy(check),
         onChange: ({ url }, isUp, reason) => {
           if (isUp) log.info(`Engine ${url} is healthy again and gets requests`);
           else log.warning(`Engine ${url} is unhealthy and gets no requests until it recovers: ${reason}`);
@@ -108,15 +108,14 @@ export const createEngineHealth = (
       });
     });
 
-  const watchModels = (timing: Timing): Checker =>
+  const watchModels = (check: Check): Checker =>
     createChecker(
       {
-        ...timing,
-        thresholds,
+        ...check,
         states,
         targets: servedModels,
         probe: probeModel({ fetch, apiKey }),
-        isBusy: isBusy(timing),
+        isBusy: isBusy(check),
         onChange: ({ url, model }, isUp, reason) => {
           const what = `Model ${model} on ${url}`;
           if (isUp) log.info(`${what} is healthy again and gets requests`);

@@ -4,6 +4,7 @@ import type { Fleet } from "../fleet/fleet.ts";
 import { readCall } from "../proxy/call.ts";
 import type { Client, Forward } from "../proxy/forward.ts";
 import type { ControlCall } from "./engine-control.ts";
+import type { HealthAnswers } from "./health.ts";
 import { listModels } from "./models.ts";
 import { forwardedRoutes, passedThrough, passesThrough, type ForwardedRoute } from "./routes.ts";
 
@@ -18,6 +19,7 @@ interface AppDeps {
   readonly aliases: ReadonlyMap<string, string>;
   readonly forward: Forward;
   readonly control: (call: ControlCall) => Promise<Response>;
+  readonly healthAnswers: HealthAnswers;
   readonly version: string;
   readonly maxRequestBodyBytes: number;
   /** Epoch seconds for the cards of models that no engine describes. */
@@ -28,7 +30,8 @@ type Env = { Bindings: Admitted };
 
 /** The table of routes. */
 export const createApp = (deps: AppDeps): Hono<Env> => {
-  const { fleet, aliases, forward, control, version, maxRequestBodyBytes: maxBodyBytes, createdAt } = deps;
+  const { fleet, aliases, forward, control, healthAnswers, version, createdAt } = deps;
+  const maxBodyBytes = deps.maxRequestBodyBytes;
   const app = new Hono<Env>();
 
   const forwarded = async ({ req, env }: Context<Env>, { path, isReplaySafe }: ForwardedRoute) => {
@@ -58,7 +61,9 @@ export const createApp = (deps: AppDeps): Hono<Env> => {
     ),
   );
   app.get("/version", (context) => context.json({ version }));
-  app.get("/health", (context) => context.json({ status: "healthy" }));
+  app.get("/health", healthAnswers.health);
+  app.get("/livez", healthAnswers.livez);
+  app.get("/readyz", ({ req }) => healthAnswers.readyz(req.query("verbose") !== undefined));
 
   const methodsOf = (path: string): readonly string[] => [
     ...new Set(app.routes.filter((route) => route.path === path).map(({ method }) => method)),

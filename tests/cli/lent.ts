@@ -1,6 +1,6 @@
 import { createFaults } from "../../src/cli/faults.ts";
 import type { CliPlatform } from "../../src/cli/command.ts";
-import { engineFetch, systemClock } from "../../src/platform.ts";
+import { engineFetch, engineReach, systemClock, systemRandom } from "../../src/platform.ts";
 
 /** A platform for the command line, with what was written through it. */
 export interface LentPlatform {
@@ -36,7 +36,10 @@ export const lendPlatform = (changes: Partial<CliPlatform> = {}): LentPlatform =
       isTerminal: () => false,
       clock: systemClock,
       fetch: engineFetch,
+      reach: engineReach,
+      random: systemRandom,
       faults: createFaults(write),
+      onHangup: () => ({ [Symbol.dispose]: () => {} }),
       stop: stop.signal,
       stopNow: stopNow.signal,
       ...changes,

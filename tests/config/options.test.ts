@@ -76,7 +76,16 @@ const contract: readonly (readonly [flag: string, kind: Kind, fallback?: unknown
 ];
 
 /** Flags that the reference does not have. */
-const own = ["max-request-body-bytes", "idle-timeout-seconds"];
+const own = [
+  "max-request-body-bytes",
+  "idle-timeout-seconds",
+  "disable-health-check",
+  "health-check-endpoint",
+  "health-check-interval-secs",
+  "health-check-timeout-secs",
+  "health-failure-threshold",
+  "health-success-threshold",
+];
 
 const rows: Readonly<Record<string, Option>> = routerOptions;
 const properties = new Map(Object.keys(rows).map((property) => [flagName(property), property]));

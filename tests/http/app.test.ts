@@ -147,7 +147,7 @@ describe("local answers", () => {
   const get = async (path: string): Promise<unknown> => (await fetch(router.url + path)).json();
 
   test("are those of the reference", async () => {
-    expect(await get("/health")).toEqual({ status: "healthy" });
+    expect(await get("/health")).toEqual({ status: "healthy", endpoints: { total: 1, healthy: 1 } });
     expect(await get("/version")).toEqual({ version });
     expect(await get("/engines")).toEqual([
       {

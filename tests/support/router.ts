@@ -1,6 +1,6 @@
 import { createLog, type WriteLine } from "../../src/core/log.ts";
 import type { Config } from "../../src/config/config.ts";
-import { engineFetch, systemClock } from "../../src/platform.ts";
+import { engineFetch, engineReach, systemClock, systemRandom } from "../../src/platform.ts";
 import { createRouter, type Router } from "../../src/router.ts";
 
 /** A router on a real socket in this process. */
@@ -20,6 +20,9 @@ interface TestRouterOptions {
   readonly maxRequestBodyBytes?: number;
   readonly idleTimeoutSeconds?: number;
   readonly engineApiKey?: string;
+  /** No checks unless they are given. */
+  readonly health?: Config["health"];
+  readonly isDraining?: () => boolean;
 }
 
 /** Starts a router on a free port; disposing it closes every connection. */
@@ -36,13 +39,21 @@ export const startRouter = (options: TestRouterOptions): TestRouter => {
     },
     log: { level: "debug", format: "text" },
     discovery: { kind: "static", backends: options.backends },
+    health: options.health,
     aliases: new Map(Object.entries(options.aliases ?? {})),
     routing: options.routing ?? { logic: "roundrobin", options: { sessionKey: undefined } },
     maxReroutes: options.maxReroutes ?? 0,
     requestStatsWindowSeconds: 60,
     engineApiKey: options.engineApiKey,
   };
-  const router = createRouter(config, { clock: systemClock, log, fetch: engineFetch });
+  const router = createRouter(config, {
+    clock: systemClock,
+    log,
+    fetch: engineFetch,
+    reach: engineReach,
+    random: systemRandom,
+    isDraining: options.isDraining,
+  });
   const server = Bun.serve({
     hostname: config.server.host,
     port: 0,

@@ -1,5 +1,18 @@
 import type { OptionTable } from "../../core/option.ts";
-import { choice, commaList, integer, integerAbove, integerBetween, onOff, text } from "../schemas.ts";
+import {
+  choice,
+  commaList,
+  decimalBetween,
+  integer,
+  integerAbove,
+  integerBetween,
+  onOff,
+  text,
+  urlPath,
+} from "../schemas.ts";
+
+/** From a tenth of a second to a day. */
+const probeSeconds = decimalBetween(0.1, 86_400, "give 0.1 to 86400 seconds");
 
 /** Where the engines are. */
 export const discoveryOptions = {
@@ -43,8 +56,7 @@ export const discoveryOptions = {
     group: "Engines",
     schema: onOff,
     default: "false",
-    help: "Sends each backend a small real request now and then, and leaves out those that fail.",
-    unavailable: "Health checks are not available yet.",
+    help: "Sends each backend a small real request for its model now and then, and leaves out those that fail.",
   },
   staticBackendHealthCheckInterval: {
     group: "Engines",
@@ -59,6 +71,47 @@ export const discoveryOptions = {
     schema: integerAbove(0, "The timeout of health checks must be greater than 0."),
     default: "10",
     help: "Time that a health check may take (--static-backend-health-checks).",
+  },
+  disableHealthCheck: {
+    group: "Engines",
+    schema: onOff,
+    default: "false",
+    help: "Turns off the light health check of every engine (GET --health-check-endpoint).",
+  },
+  healthCheckEndpoint: {
+    group: "Engines",
+    argument: "<path>",
+    schema: urlPath,
+    default: "/health",
+    help: "Path that the light health check asks for; 503 excludes an engine at once, any other answer below 500 is a sign of life.",
+  },
+  healthCheckIntervalSecs: {
+    group: "Engines",
+    argument: "<seconds>",
+    schema: probeSeconds,
+    default: "5",
+    help: "Time between light health checks of an engine, 20 % more or less.",
+  },
+  healthCheckTimeoutSecs: {
+    group: "Engines",
+    argument: "<seconds>",
+    schema: probeSeconds,
+    default: "2",
+    help: "Time that a light health check may take.",
+  },
+  healthFailureThreshold: {
+    group: "Engines",
+    argument: "<count>",
+    schema: integerBetween(1, 1000),
+    default: "3",
+    help: "Failed health checks in a row that exclude an engine, or a model on it.",
+  },
+  healthSuccessThreshold: {
+    group: "Engines",
+    argument: "<count>",
+    schema: integerBetween(1, 1000),
+    default: "2",
+    help: "Passed health checks in a row that include it again.",
   },
   k8sServiceDiscoveryType: {
     group: "Kubernetes",

@@ -1,0 +1,35 @@
+import type { Fleet } from "../fleet/fleet.ts";
+
+interface HealthDeps {
+  readonly fleet: Pick<Fleet, "counts">;
+  /** Whether the process is ending and takes no new requests. */
+  readonly isDraining: () => boolean;
+}
+
+/** How the router says that it lives and can serve. */
+export interface HealthAnswers {
+  /** `GET /health`: the reference's words, which liveness probes read, and how many engines are well. */
+  readonly health: () => Response;
+  /** `GET /livez`: the process answers, whatever its engines do. */
+  readonly livez: () => Response;
+  /** `GET /readyz`: 503 while no engine can be routed to, or while the router drains; `?verbose` lists why. */
+  readonly readyz: (isVerbose: boolean) => Response;
+}
+
+/** Creates the answers, each of which tells the moment at which it is asked for. */
+export const createHealthAnswers = ({ fleet, isDraining }: HealthDeps): HealthAnswers => ({
+  health: () => {
+    const { total, healthy } = fleet.counts();
+    return Response.json({ status: "healthy", endpoints: { total, healthy } });
+  },
+  livez: () => Response.json({ status: "alive" }),
+  readyz: (isVerbose) => {
+    const endpoints = fleet.counts();
+    const draining = isDraining();
+    const isReady = !draining && endpoints.routable > 0;
+    return Response.json(
+      { status: isReady ? "ready" : "not ready", ...(isVerbose && { draining, endpoints }) },
+      { status: isReady ? 200 : 503 },
+    );
+  },
+});
