@@ -10,7 +10,7 @@ export interface Sample {
 const MAX_LINE = 64 * 1024;
 const MAX_SAMPLES = 10_000;
 
-const LINE = /^\s*([a-zA-Z_:][\w:]*)\s*(?:\{|\s|$)/;
+const OPEN = /\s*\{/y;
 const LABEL = /\s*([a-zA-Z_]\w*)\s*=\s*"((?:[^"\\]|\\.)*)"\s*(?:,|(?=\}))/y;
 const REST = /\s*\}?\s*([^\s#]+)/y;
 
@@ -19,13 +19,13 @@ const unescape = (value: string): string =>
     ? value.replace(/\\(.)/g, (_, character: string) => (character === "n" ? "\n" : character))
     : value;
 
+/** Reads what follows the name. */
 const parseLine = (line: string, name: string): Sample | undefined => {
   const labels = new Map<string, string>();
-  let at = line.indexOf(name) + name.length;
-  const brace = /\s*\{/y;
-  brace.lastIndex = at;
-  if (brace.test(line)) {
-    at = brace.lastIndex;
+  let at = 0;
+  OPEN.lastIndex = 0;
+  if (OPEN.test(line)) {
+    at = OPEN.lastIndex;
     for (;;) {
       LABEL.lastIndex = at;
       const [, label = "", value = ""] = LABEL.exec(line) ?? [];
@@ -40,6 +40,11 @@ const parseLine = (line: string, name: string): Sample | undefined => {
   return Number.isFinite(value) ? { name, labels, value } : undefined;
 };
 
+const FEED = 10;
+const isBlank = (code: number): boolean => code === 32 || code === 9 || code === 13;
+/** Ends a name; a `#` does so at its very beginning. */
+const isEnd = (code: number): boolean => code === FEED || isBlank(code) || code === 123 || code === 35;
+
 /**
  * The samples of the Prometheus text format whose name is wanted, in order. Comments, timestamps, exemplars, lines
  * that cannot be read and values that are no finite number are passed over; time and memory are bounded by the
@@ -48,14 +53,16 @@ const parseLine = (line: string, name: string): Sample | undefined => {
 export const readSamples = (text: string, isWanted: (name: string) => boolean): readonly Sample[] => {
   const samples: Sample[] = [];
   for (let start = 0; start < text.length && samples.length < MAX_SAMPLES;) {
-    const end = text.indexOf("\n", start);
-    const next = end < 0 ? text.length : end;
-    const isLong = next - start > MAX_LINE;
-    const head = text.slice(start, Math.min(next, start + 256));
-    const [, name] = isLong || head.startsWith("#") ? [] : (LINE.exec(head) ?? []);
-    const sample =
-      name !== undefined && isWanted(name) ? parseLine(text.slice(start, next), name) : undefined;
-    if (sample) samples.push(sample);
+    while (isBlank(text.charCodeAt(start))) start += 1;
+    let at = start;
+    while (at < text.length && !isEnd(text.charCodeAt(at))) at += 1;
+    const feed = text.indexOf("\n", at);
+    const next = feed < 0 ? text.length : feed;
+    if (at > start && next - start <= MAX_LINE) {
+      const name = text.slice(start, at);
+      const sample = isWanted(name) ? parseLine(text.slice(at, next), name) : undefined;
+      if (sample) samples.push(sample);
+    }
     start = next + 1;
   }
   return samples;
