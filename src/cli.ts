@@ -16,10 +16,10 @@ const serve: Command = {
     "--routing-logic roundrobin --service-discovery static --static-backends http://a:8000,http://b:8000 --static-models m,m",
   ],
   run: async (commandLine, platform) => {
-    const given = readRouterConfig(commandLine, platform, names);
+    const given = await readRouterConfig(commandLine, platform, names);
     if ("problems" in given) return refuse(serve.usage, given.problems, platform);
     const { serveRouter } = await import("./cli/serve.ts");
-    return serveRouter(given.config, given.warnings, platform);
+    return serveRouter(given, platform);
   },
 };
 
@@ -28,7 +28,7 @@ const check: Command = {
   usage: "check [flags] [url ...]",
   examples: ["check --routing-logic session --session-key x-user-id http://a:8000"],
   run: async (commandLine, platform) => {
-    const given = readRouterConfig(commandLine, platform, names);
+    const given = await readRouterConfig(commandLine, platform, names);
     for (const warning of given.warnings) {
       platform.write("stderr", `vllm-router: warning: ${escapeLine(warning)}\n`);
     }

@@ -1,10 +1,13 @@
 import type { CommandLine } from "../config/argv.ts";
-import { type ParsedConfig, parseConfig } from "../config/config.ts";
+import { type ParsedConfig, configFileOf, parseConfig } from "../config/config.ts";
+import { readText } from "../config/document.ts";
 import { readEnvironment } from "../config/environment.ts";
+import { type FileSettings, parseConfigFile } from "../config/file.ts";
 import { routerOptions } from "../config/options.ts";
 import type { Problem } from "../config/problem.ts";
 import { type Settings, defaultSettings, mergeSettings } from "../config/sources.ts";
 import { suggest } from "../config/suggest.ts";
+import type { OptionTable } from "../core/option.ts";
 import type { CliPlatform } from "./command.ts";
 
 const describeStray = (argument: string, commands: readonly string[]): Problem => {
@@ -15,29 +18,104 @@ const describeStray = (argument: string, commands: readonly string[]): Problem =
   return { kind: "usage", key: argument, message: remedy };
 };
 
+/** Parses the text of the configuration file, beside flags and variables that stay as they were given. */
+export type ReparseConfig = (text: string) => Promise<ParsedConfig>;
+
 /** A configuration of the router as it was given, before and after it is parsed. */
-export type GivenConfig = ParsedConfig & { readonly settings: Settings };
+export type GivenConfig = ParsedConfig & {
+  readonly settings: Settings;
+  /** The configuration file as it was read, where one is named and could be read. */
+  readonly file?: { readonly text: string; readonly reparse: ReparseConfig } | undefined;
+};
+
+const table: OptionTable = routerOptions;
+const atStart = Object.entries(table).flatMap(([property, row]) => (row.atStart ? [property] : []));
+
+/** Settings whose options are read at the start put back to what they were then, with a word on each that changed. */
+const keepStarted = (settings: Settings, started: Settings) => {
+  const kept = new Map(settings);
+  const warnings: string[] = [];
+  for (const property of atStart) {
+    const now = settings.get(property);
+    const before = started.get(property);
+    if (now?.text === before?.text) continue;
+    warnings.push(`${now?.name ?? before?.name ?? property} has changed; it takes effect at the next start`);
+    if (before) kept.set(property, before);
+    else kept.delete(property);
+  }
+  return { settings: kept, warnings };
+};
+
+const findShadowed = (file: Settings, stronger: Settings): readonly string[] =>
+  file
+    .entries()
+    .flatMap(([property, { name, text }]) => {
+      const other = stronger.get(property);
+      return other && other.text !== text ? [`${name} has no effect: ${other.name} is stronger`] : [];
+    })
+    .toArray();
+
+const empty: FileSettings = { settings: new Map(), problems: [], warnings: [], isEmpty: true };
 
 /**
- * The configuration that a command line and the environment give: built-in defaults, then variables, then
- * flags. Arguments without a flag are URLs of engines; a bare word is most likely a misspelt command.
+ * The configuration that a command line, the environment and a configuration file give: built-in defaults, then
+ * the file, then variables, then flags. Arguments without a flag are URLs of engines; a bare word is most likely
+ * a misspelt command.
  */
-export const readRouterConfig = (
+export const readRouterConfig = async (
   { settings: flags, positionals, problems }: CommandLine,
   { env }: Pick<CliPlatform, "env">,
   commands: readonly string[],
-): GivenConfig => {
+): Promise<GivenConfig> => {
   const environment = readEnvironment(routerOptions, env);
-  const settings = mergeSettings(defaultSettings(routerOptions), environment.settings, flags);
+  const stronger = mergeSettings(environment.settings, flags);
+  const defaults = defaultSettings(routerOptions);
   const isWord = (argument: string) => /^[a-z-]+$/i.test(argument);
-  const parsed = parseConfig({
-    settings,
-    urls: positionals.filter((argument) => !isWord(argument)),
-    problems: [
-      ...problems,
-      ...positionals.filter(isWord).map((argument) => describeStray(argument, commands)),
-    ],
-    engineApiKey: env["VLLM_API_KEY"],
-  });
-  return { ...parsed, settings, warnings: [...environment.warnings, ...parsed.warnings] };
+  const usage = [
+    ...problems,
+    ...positionals.filter(isWord).map((argument) => describeStray(argument, commands)),
+  ];
+  const json = stronger.get("dynamicConfigJson");
+  const yaml = stronger.get("dynamicConfigYaml");
+  if (json && yaml) {
+    usage.push({
+      kind: "usage",
+      key: json.name,
+      message: `not allowed beside ${yaml.name}; give one of them`,
+    });
+  }
+
+  const parse = (settings: Settings, file: FileSettings): ParsedConfig => {
+    const parsed = parseConfig({
+      settings,
+      urls: positionals.filter((argument) => !isWord(argument)),
+      problems: [...usage, ...file.problems],
+      engineApiKey: env["VLLM_API_KEY"],
+    });
+    const shadowed = findShadowed(file.settings, stronger);
+    return { ...parsed, warnings: [...file.warnings, ...shadowed, ...parsed.warnings] };
+  };
+  const start = (file: FileSettings) => {
+    const settings = mergeSettings(defaults, file.settings, stronger);
+    const parsed = parse(settings, file);
+    return { ...parsed, settings, warnings: [...environment.warnings, ...parsed.warnings] };
+  };
+
+  const named = configFileOf(stronger);
+  if (!named || (json && yaml)) return start(empty);
+  const { path } = named;
+  const refuse = (message: string): Problem => ({ kind: "configuration", key: path, message });
+  const read = await readText(path);
+  if ("refusals" in read) return start({ ...empty, problems: read.refusals.map(refuse) });
+
+  const started = start(await parseConfigFile(read.text, named, routerOptions));
+  const reparse: ReparseConfig = async (text) => {
+    const file = await parseConfigFile(text, named, routerOptions);
+    const problemsOfFile = file.isEmpty ? [refuse("it is empty")] : file.problems;
+    const merged = mergeSettings(defaults, file.settings, stronger);
+    const kept = keepStarted(merged, started.settings);
+    const parsed = parse(kept.settings, { ...file, problems: problemsOfFile });
+    return { ...parsed, warnings: [...kept.warnings, ...parsed.warnings] };
+  };
+  return { ...started, file: { text: read.text, reparse } };
 };

@@ -2,6 +2,8 @@ import type { HealthOptions } from "../health/engine-health.ts";
 import { type RoutingConfig, policyOptions } from "../routing/index.ts";
 import type { ConfiguredBackend } from "./backends.ts";
 import { chosenLogic, findConflicts, isAvailable } from "./checks.ts";
+import type { ConfigFile } from "./document.ts";
+import { type DynamicConfig, describeDynamicConfig } from "./dynamic-config.ts";
 import { type RouterOptionValues, routerOptions } from "./options.ts";
 import type { Problem } from "./problem.ts";
 import { type Settings, defaultSettings, nameOf, readOptions } from "./sources.ts";
@@ -30,6 +32,9 @@ export interface Config {
   /** Further engines that are tried when one fails before its answer has begun. */
   readonly maxReroutes: number;
   readonly requestStatsWindowSeconds: number;
+  /** The file that is looked at again while the router runs, and what is in effect of its options. */
+  readonly file?: (ConfigFile & { readonly intervalMs: number }) | undefined;
+  readonly dynamicConfig?: DynamicConfig | undefined;
   /** Sent to engines with the router's own questions (`VLLM_API_KEY`); never printed. */
   readonly engineApiKey?: string | undefined;
 }
@@ -88,6 +93,14 @@ const healthOf = (values: RouterOptionValues): HealthOptions => {
   };
 };
 
+/** The configuration file that settings name. */
+export const configFileOf = (settings: Settings): ConfigFile | undefined => {
+  const json = settings.get("dynamicConfigJson")?.text;
+  const yaml = settings.get("dynamicConfigYaml")?.text;
+  if (json !== undefined) return { path: json, format: "json" };
+  return yaml === undefined ? undefined : { path: yaml, format: "yaml" };
+};
+
 /** Parses a configuration as a whole; every problem is reported at once. */
 export const parseConfig = ({
   settings,
@@ -115,6 +128,13 @@ export const parseConfig = ({
   const logic = chosenLogic(given);
   if (logic === undefined || !isAvailable(logic))
     throw new TypeError("a check of the routing logic is missing");
+  const file = configFileOf(settings);
+  const effective: RouterOptionValues = {
+    ...values,
+    serviceDiscovery: values.serviceDiscovery ?? "static",
+    routingLogic: logic,
+    staticBackends: urls.length > 0 ? urls : values.staticBackends,
+  };
   return {
     warnings,
     config: {
@@ -131,6 +151,10 @@ export const parseConfig = ({
       routing: { logic, options: readOptions(policyOptions, settings).values },
       maxReroutes: values.maxInstanceFailoverRerouteAttempts,
       requestStatsWindowSeconds: values.requestStatsWindow,
+      ...(file && {
+        file: { ...file, intervalMs: values.dynamicConfigIntervalSeconds * 1000 },
+        dynamicConfig: describeDynamicConfig(effective),
+      }),
       ...(engineApiKey === undefined || engineApiKey === "" ? {} : { engineApiKey }),
     },
   };

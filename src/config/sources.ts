@@ -5,8 +5,8 @@ import type { Problem } from "./problem.ts";
 /** A value as it was given, with where it comes from. */
 export interface Setting {
   readonly text: string;
-  readonly source: "default" | "environment" | "flag";
-  /** The name under which it was given, such as `--port` or `VLLM_ROUTER_PORT`. */
+  readonly source: "default" | "file" | "environment" | "flag";
+  /** The name under which it was given, such as `--port`, `VLLM_ROUTER_PORT` or `port in router.yaml`. */
   readonly name: string;
 }
 

@@ -19,6 +19,8 @@ export interface Option {
   readonly default?: string;
   /** The value is masked wherever configuration is printed. */
   readonly secret?: true;
+  /** Read at the start only: a configuration file that changes it while the router runs changes nothing yet. */
+  readonly atStart?: true;
   /** Set while the feature behind a flag of the contract does not exist: the sentence refuses the flag. */
   readonly unavailable?: string;
 }

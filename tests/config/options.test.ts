@@ -77,6 +77,7 @@ const contract: readonly (readonly [flag: string, kind: Kind, fallback?: unknown
 
 /** Flags that the reference does not have. */
 const own = [
+  "dynamic-config-interval-seconds",
   "max-request-body-bytes",
   "idle-timeout-seconds",
   "disable-health-check",

@@ -15,6 +15,7 @@ export const featureOptions = {
     argument: "<seconds>",
     schema: integerAbove(0, "Request stats window must be greater than 0."),
     default: "60",
+    atStart: true,
     help: "Time over which request rates are taken.",
   },
   logStats: {
@@ -82,15 +83,21 @@ export const featureOptions = {
     group: "Configuration file",
     argument: "<file>",
     schema: text,
-    help: "YAML file with options that may change while the router runs.",
-    unavailable: "Configuration files are not available yet.",
+    help: "YAML file with options that may change while the router runs; flags and variables are stronger than it.",
   },
   dynamicConfigJson: {
     group: "Configuration file",
     argument: "<file>",
     schema: text,
-    help: "JSON file with options that may change while the router runs.",
-    unavailable: "Configuration files are not available yet.",
+    help: "JSON file with options that may change while the router runs; flags and variables are stronger than it.",
+  },
+  dynamicConfigIntervalSeconds: {
+    group: "Configuration file",
+    argument: "<seconds>",
+    schema: integerAbove(0, "The interval of looks at the configuration file must be greater than 0."),
+    default: "10",
+    atStart: true,
+    help: "Time between looks at the configuration file; SIGHUP has it looked at now.",
   },
   featureGates: {
     group: "Experiments",
@@ -125,6 +132,7 @@ export const featureOptions = {
     argument: "<dsn>",
     schema: text,
     secret: true,
+    atStart: true,
     help: "Address for error reports to Sentry.",
     unavailable: "Error reports to Sentry are not available yet.",
   },
@@ -133,6 +141,7 @@ export const featureOptions = {
     argument: "<rate>",
     schema: decimalBetween(0, 1, "Sentry traces sample rate must be between 0.0 and 1.0."),
     default: "0.1",
+    atStart: true,
     help: "Share of requests that are traced (--sentry-dsn).",
   },
   sentryProfileSessionSampleRate: {
@@ -140,6 +149,7 @@ export const featureOptions = {
     argument: "<rate>",
     schema: decimalBetween(0, 1, "Sentry profile session sample rate must be between 0.0 and 1.0."),
     default: "1.0",
+    atStart: true,
     help: "Share of processes that are profiled (--sentry-dsn).",
   },
   otelEndpoint: {

@@ -9,6 +9,7 @@ export const serverOptions = {
     argument: "<address>",
     schema: text,
     default: "0.0.0.0",
+    atStart: true,
     help: "Address to listen on.",
   },
   port: {
@@ -16,6 +17,7 @@ export const serverOptions = {
     argument: "<port>",
     schema: integerBetween(0, 65_535),
     default: "8001",
+    atStart: true,
     help: "Port to listen on; 0 takes a free one, which the log names.",
   },
   rootPath: {
@@ -23,6 +25,7 @@ export const serverOptions = {
     argument: "<path>",
     schema: text,
     default: "",
+    atStart: true,
     help: "Prefix that a proxy in front strips; accepted for compatibility, routes stay at /v1/...",
   },
   maxRequestBodyBytes: {
@@ -37,6 +40,7 @@ export const serverOptions = {
     argument: "<seconds>",
     schema: integerBetween(1, 255),
     default: "30",
+    atStart: true,
     help: "Closes a client connection that neither sends nor awaits anything; keep it above that of a load balancer in front.",
   },
   logLevel: {
@@ -44,6 +48,7 @@ export const serverOptions = {
     argument: "<level>",
     schema: choice(logLevels),
     default: "info",
+    atStart: true,
     help: "Least severe level that is logged.",
   },
   logFormat: {
@@ -51,6 +56,7 @@ export const serverOptions = {
     argument: "<format>",
     schema: choice(logFormats),
     default: "text",
+    atStart: true,
     help: "Form of the log lines.",
   },
 } as const satisfies OptionTable;

@@ -1,0 +1,175 @@
+import type { Clock } from "./core/clock.ts";
+import type { Log } from "./core/log.ts";
+import type { ReloadStatus } from "./core/reload-status.ts";
+import type { Config, ParsedConfig } from "./config/config.ts";
+import { readText } from "./config/document.ts";
+import { describeProblem } from "./config/problem.ts";
+import type { Legacy, Router } from "./router.ts";
+
+/** The configuration file as it was read when the first router was made, and how it is read again. */
+export interface ReloadOptions {
+  readonly path: string;
+  readonly text: string;
+  /** Time between looks at the file. */
+  readonly intervalMs: number;
+  /** Warnings that were given for the first configuration; those are not repeated. */
+  readonly warnings: readonly string[];
+  readonly reparse: (text: string) => Promise<ParsedConfig>;
+}
+
+interface ReloadDeps {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly create: (config: Config, status: () => ReloadStatus, previous?: Legacy) => Router;
+}
+
+/** A router that follows its configuration file; disposing it ends the router in use. */
+export interface LiveRouter extends AsyncDisposable {
+  readonly fetch: Router["fetch"];
+  /** Looks at the file now, and says so where nothing has changed. */
+  readonly look: () => Promise<void>;
+  readonly status: () => ReloadStatus;
+}
+
+/** A text counts as written when it stays the same for so long. */
+const SETTLE_MS = 250;
+
+/** What a look at the file finds; the same identity means the same finding. */
+type Finding = Awaited<ReturnType<typeof readText>>;
+
+const identityOf = (finding: Finding): string =>
+  "text" in finding ? `text ${finding.text}` : `refused ${finding.refusals.join(" ")}`;
+
+/**
+ * Holds the router in use and puts another in its place when the text of the configuration file changes. New
+ * requests go to the new router; those under way end in the one that they came to, whose loops end at once. A
+ * file that cannot be used changes nothing, and its problems are logged once. Text is compared, not times or
+ * names of files, so that a link that points elsewhere is a change and a touched file is none.
+ */
+export const createLiveRouter = (
+  first: Config,
+  { path, text, intervalMs, warnings, reparse }: ReloadOptions,
+  { clock, log, create }: ReloadDeps,
+): LiveRouter => {
+  const stop = new AbortController();
+  const retiring = new Set<Promise<void>>();
+  let status: ReloadStatus = { succeeded: 0, failed: 0 };
+  let current = { config: first, router: create(first, () => status) };
+  let inEffect = identityOf({ text });
+  let seen = inEffect;
+  let warned: ReadonlySet<string> = new Set(warnings);
+
+  const pause = async (): Promise<void> => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    using _timer = clock.after(SETTLE_MS, resolve);
+    stop.signal.addEventListener("abort", () => resolve(), { once: true });
+    await promise;
+  };
+
+  /** Reads until two readings agree, unless nothing has changed. */
+  const readSettled = async (): Promise<Finding> => {
+    let finding = await readText(path);
+    while (identityOf(finding) !== seen && !stop.signal.aborted) {
+      await pause();
+      const again = await readText(path);
+      if (identityOf(again) === identityOf(finding)) break;
+      finding = again;
+    }
+    return finding;
+  };
+
+  const reject = (problems: readonly string[]): void => {
+    const error = problems.join("; ");
+    status = { succeeded: status.succeeded, failed: status.failed + 1, lastAt: clock.now(), error };
+    log.warning(`The configuration stays as it is, because of ${path}:`);
+    for (const problem of problems) log.error(problem);
+  };
+
+  const retire = ({ router }: typeof current): void => {
+    const task = Promise.resolve(router[Symbol.asyncDispose]())
+      .catch((error: unknown) => log.error(`A router that was replaced did not end well: ${String(error)}`))
+      .finally(() => retiring.delete(task));
+    retiring.add(task);
+  };
+
+  const accept = (config: Config): void => {
+    if (Bun.deepEquals(config, current.config, true)) {
+      log.info(`${path} has changed, but not what it says`);
+      return;
+    }
+    const old = current;
+    current = { config, router: create(config, () => status, old.router.legacy()) };
+    retire(old);
+    const { backends } = config.discovery;
+    log.info(
+      `The configuration of ${path} is in effect: ${backends.length} engine${backends.length === 1 ? "" : "s"}, ${config.routing.logic}`,
+    );
+  };
+
+  const apply = async (finding: Finding): Promise<void> => {
+    seen = identityOf(finding);
+    if (seen === inEffect) {
+      status = { succeeded: status.succeeded, failed: status.failed, lastAt: clock.now() };
+      log.info(`${path} says again what is in effect`);
+      return;
+    }
+    if ("refusals" in finding) {
+      reject(finding.refusals.map((message) => `${path}: ${message}`));
+      return;
+    }
+    const parsed = await reparse(finding.text);
+    if (stop.signal.aborted) return;
+    if ("problems" in parsed) {
+      reject(parsed.problems.map(describeProblem));
+      return;
+    }
+    for (const warning of parsed.warnings) if (!warned.has(warning)) log.warning(warning);
+    warned = new Set(parsed.warnings);
+    accept(parsed.config);
+    inEffect = seen;
+    status = { succeeded: status.succeeded + 1, failed: status.failed, lastAt: clock.now() };
+  };
+
+  const lookOnce = async (isAsked: boolean): Promise<void> => {
+    if (stop.signal.aborted) return;
+    try {
+      const finding = await readSettled();
+      if (stop.signal.aborted) return;
+      if (identityOf(finding) !== seen) await apply(finding);
+      else if (isAsked) {
+        const why = status.error === undefined ? "" : `, which cannot be used: ${status.error}`;
+        log.info(`${path} has not changed${why}`);
+      }
+    } catch (error) {
+      reject([error instanceof Error ? error.message : String(error)]);
+    }
+  };
+
+  // One look at a time, in the order in which they were asked for.
+  let looking: Promise<void> = Promise.resolve();
+  const look = async (isAsked: boolean): Promise<void> => {
+    looking = looking.then(async () => lookOnce(isAsked));
+    return looking;
+  };
+  let timer: Disposable | undefined;
+  const schedule = (): void => {
+    timer = clock.after(intervalMs, () => {
+      void look(false).then(() => {
+        if (!stop.signal.aborted) schedule();
+      });
+    });
+  };
+  schedule();
+
+  return {
+    fetch: (request, server) => current.router.fetch(request, server),
+    look: async () => look(true),
+    status: () => status,
+    [Symbol.asyncDispose]: async () => {
+      stop.abort(new Error("the router ends"));
+      timer?.[Symbol.dispose]();
+      await looking;
+      await Promise.all([...retiring, current.router[Symbol.asyncDispose]()]);
+    },
+  };
+};
