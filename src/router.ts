@@ -3,6 +3,7 @@ import type { Endpoint } from "./core/endpoint.ts";
 import type { EngineFetch } from "./core/engine-fetch.ts";
 import type { EngineReach } from "./core/engine-reach.ts";
 import { RouterError } from "./core/errors.ts";
+import type { ReadHost } from "./core/host-usage.ts";
 import type { Log } from "./core/log.ts";
 import type { ReloadStatus } from "./core/reload-status.ts";
 import type { Config } from "./config/config.ts";
@@ -18,10 +19,15 @@ import { createEngineControl } from "./http/engine-control.ts";
 import { asRouterError, errorResponse } from "./http/error-response.ts";
 import { admit } from "./http/gate.ts";
 import { createHealthAnswers } from "./http/health.ts";
+import { createMetricsAnswer } from "./http/metrics.ts";
+import { createHostSampler } from "./metrics/host-sampler.ts";
+import { createRouterMetrics, type RouterMetrics } from "./metrics/router-metrics.ts";
 import { createForward, type Routed } from "./proxy/forward.ts";
 import { requestIdOf } from "./proxy/request-id.ts";
 import { createPolicy } from "./routing/index.ts";
 import type { RoutingPolicy } from "./routing/policy.ts";
+import { createScraper, type Reading } from "./stats/scraper.ts";
+import { createStatsLog } from "./stats/stats-log.ts";
 import { createRequestLedger, type RequestLedger } from "./stats/request-ledger.ts";
 import { version } from "./version.ts";
 
@@ -37,6 +43,8 @@ export interface Platform {
   readonly isDraining?: (() => boolean) | undefined;
   /** What came of changes of the configuration file; absent where none is followed. */
   readonly reloadStatus?: (() => ReloadStatus) | undefined;
+  /** Absent where nobody wants to know how busy the machine is. */
+  readonly readHost?: ReadHost | undefined;
   /** Told which engine was chosen for a request and why; the demo shows it. */
   readonly onRouted?: ((routed: Routed) => void) | undefined;
 }
@@ -46,9 +54,12 @@ export interface Legacy {
   readonly routing: Config["routing"];
   readonly policy: RoutingPolicy;
   readonly requests: RequestLedger;
+  readonly metrics: RouterMetrics;
   readonly sleep: SleepStates;
   /** By engine and model. */
   readonly health: Map<string, Health>;
+  /** What engines said of themselves, by engine. */
+  readonly readings: Map<string, Reading>;
   readonly endpoints: readonly Endpoint[];
   readonly createdAt: number;
 }
@@ -66,7 +77,7 @@ export interface Router extends AsyncDisposable {
  * another goes on with what that knows of engines that stay, and shares the accounts of requests.
  */
 export const createRouter = (config: Config, platform: Platform, previous?: Legacy): Router => {
-  const { clock, log, fetch, reach, random, isDraining, onRouted } = platform;
+  const { clock, log, fetch, reach, random, isDraining, reloadStatus, onRouted } = platform;
   const parts = new AsyncDisposableStack();
   const { aliases, engineApiKey } = config;
   const { maxRequestBodyBytes, idleTimeoutSeconds } = config.server;
@@ -83,6 +94,9 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
   const requests =
     previous?.requests ??
     createRequestLedger({ windowMs: config.requestStatsWindowSeconds * 1000 }, { clock });
+  const metrics =
+    previous?.metrics ?? createRouterMetrics({ version, runtime: `bun ${Bun.version}` }, { clock });
+  const host = platform.readHost && parts.use(createHostSampler(platform.readHost, { clock, log }));
   const sleep = previous?.sleep ?? createSleepStates();
   if (previous) sleep.keepOnly(new Set(discovery.endpoints.map(({ id }) => id)));
   // A policy holds turns and rings; of engines that are gone it forgets what it must by itself.
@@ -108,6 +122,31 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
       states,
     }),
   );
+  const readings = previous?.readings ?? new Map<string, Reading>();
+  const { engineStatsIntervalSeconds, logStatsIntervalSeconds } = config;
+  const scraper =
+    engineStatsIntervalSeconds === undefined
+      ? undefined
+      : parts.use(
+          createScraper(
+            {
+              endpoints: () => discovery.endpoints,
+              intervalMs: engineStatsIntervalSeconds * 1000,
+              readings,
+            },
+            { clock, random, fetch, log, apiKey: engineApiKey },
+          ),
+        );
+  const engineStats = (endpointId: string) => scraper?.of(endpointId);
+  if (logStatsIntervalSeconds !== undefined) {
+    const rows = () =>
+      discovery.endpoints.map((endpoint) => ({
+        endpoint,
+        requests: requests.of(endpoint.id),
+        engine: engineStats(endpoint.id),
+      }));
+    parts.use(createStatsLog({ intervalMs: logStatsIntervalSeconds * 1000, rows }, { clock, log }));
+  }
   let isOver = false;
   parts.defer(() => {
     isOver = true;
@@ -118,8 +157,11 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
       of: requests.of,
       // Requests that are still under way here must not close the accounts of the router that took over.
       keepOnly: (ids) => {
-        if (!isOver) requests.keepOnly(ids);
+        if (isOver) return;
+        requests.keepOnly(ids);
+        metrics.engines(ids);
       },
+      engine: engineStats,
     },
     sleep,
     health,
@@ -128,6 +170,8 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
     fleet,
     policy,
     requests,
+    metrics,
+    answerFields: config.answerFields ?? { endpoint: false, serverTiming: false },
     aliases,
     maxAttempts: config.maxReroutes + 1,
     fetch,
@@ -137,13 +181,26 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
   });
   const control = createEngineControl({ fleet, fetch, clock, log, engineApiKey });
   const createdAt = previous?.createdAt ?? Math.floor(clock.now() / 1000);
-  const healthAnswers = createHealthAnswers({ fleet, isDraining: isDraining ?? (() => false) });
+  const healthAnswers = createHealthAnswers({
+    fleet,
+    isDraining: isDraining ?? (() => false),
+    dynamicConfig: config.dynamicConfig,
+    reloadStatus,
+  });
+  const metricsAnswer = createMetricsAnswer({
+    fleet,
+    requests,
+    engineStats,
+    hostUsage: () => host?.usage(),
+    metrics,
+  });
   const app = createApp({
     fleet,
     aliases,
     forward,
     control,
     healthAnswers,
+    metricsAnswer,
     version,
     maxRequestBodyBytes,
     createdAt,
@@ -171,8 +228,10 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
       routing: config.routing,
       policy,
       requests,
+      metrics,
       sleep,
       health: states,
+      readings,
       endpoints: discovery.endpoints,
       createdAt,
     }),

@@ -1,14 +1,21 @@
+import type { ReloadStatus } from "../core/reload-status.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 
 interface HealthDeps {
   readonly fleet: Pick<Fleet, "counts">;
   /** Whether the process is ending and takes no new requests. */
   readonly isDraining: () => boolean;
+  /** What is in effect of the options of the configuration file, where one is followed. */
+  readonly dynamicConfig?: Readonly<Record<string, unknown>> | undefined;
+  readonly reloadStatus?: (() => ReloadStatus) | undefined;
 }
 
 /** How the router says that it lives and can serve. */
 export interface HealthAnswers {
-  /** `GET /health`: the reference's words, which liveness probes read, and how many engines are well. */
+  /**
+   * `GET /health`: the reference's words, which liveness probes read, how many engines are well, and the
+   * dynamic configuration where there is one.
+   */
   readonly health: () => Response;
   /** `GET /livez`: the process answers, whatever its engines do. */
   readonly livez: () => Response;
@@ -17,10 +24,19 @@ export interface HealthAnswers {
 }
 
 /** Creates the answers, each of which tells the moment at which it is asked for. */
-export const createHealthAnswers = ({ fleet, isDraining }: HealthDeps): HealthAnswers => ({
+export const createHealthAnswers = ({
+  fleet,
+  isDraining,
+  dynamicConfig,
+  reloadStatus,
+}: HealthDeps): HealthAnswers => ({
   health: () => {
     const { total, healthy } = fleet.counts();
-    return Response.json({ status: "healthy", endpoints: { total, healthy } });
+    return Response.json({
+      status: "healthy",
+      endpoints: { total, healthy },
+      ...(dynamicConfig && { dynamic_config: dynamicConfig }),
+    });
   },
   livez: () => Response.json({ status: "alive" }),
   readyz: (isVerbose) => {
@@ -28,8 +44,22 @@ export const createHealthAnswers = ({ fleet, isDraining }: HealthDeps): HealthAn
     const draining = isDraining();
     const isReady = !draining && endpoints.routable > 0;
     return Response.json(
-      { status: isReady ? "ready" : "not ready", ...(isVerbose && { draining, endpoints }) },
+      {
+        status: isReady ? "ready" : "not ready",
+        ...(isVerbose && {
+          draining,
+          endpoints,
+          ...(reloadStatus && { config: describeReload(reloadStatus()) }),
+        }),
+      },
       { status: isReady ? 200 : 503 },
     );
   },
+});
+
+const describeReload = ({ succeeded, failed, lastAt, error }: ReloadStatus) => ({
+  reloads: succeeded,
+  failed_reloads: failed,
+  last_reload: lastAt === undefined ? null : new Date(lastAt).toISOString(),
+  error: error ?? null,
 });
