@@ -1,7 +1,14 @@
 #!/usr/bin/env bun
 import { isatty } from "node:tty";
 import { createFaults } from "./cli/faults.ts";
-import { createProcessWriter, engineFetch, engineReach, systemClock, systemRandom } from "./platform.ts";
+import {
+  createProcessWriter,
+  engineFetch,
+  engineReach,
+  readHost,
+  systemClock,
+  systemRandom,
+} from "./platform.ts";
 import { planStart } from "./reexec.ts";
 
 const fail = (message: string): void => console.error(`vllm-router: error: ${message}`);
@@ -49,6 +56,7 @@ const run = async (): Promise<number> => {
     clock: systemClock,
     fetch: engineFetch,
     reach: engineReach,
+    readHost,
     random: systemRandom,
     faults,
     onHangup: (task) => {

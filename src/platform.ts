@@ -1,9 +1,12 @@
 import { write as writeFileDescriptor } from "node:fs";
+import { statfs } from "node:fs/promises";
 import { connect } from "node:net";
+import { cpus, freemem, totalmem } from "node:os";
 import type { Clock } from "./core/clock.ts";
 import { createLineWriter, type LineWriter } from "./core/line-writer.ts";
 import type { EngineFetch } from "./core/engine-fetch.ts";
 import type { EngineReach } from "./core/engine-reach.ts";
+import type { ReadHost } from "./core/host-usage.ts";
 
 /** The real clock. */
 export const systemClock: Clock = {
@@ -52,6 +55,19 @@ export const engineReach: EngineReach = async (url, signal) => {
     signal.removeEventListener("abort", abort);
     socket.destroy();
   }
+};
+
+/** The real machine; each of its readings takes far less than a millisecond. */
+export const readHost: ReadHost = async () => {
+  const times = cpus().map((cpu) => cpu.times);
+  const idle = times.reduce((sum, time) => sum + time.idle, 0);
+  const total = times.reduce((sum, { user, nice, sys, irq }) => sum + user + nice + sys + irq, idle);
+  const { blocks, bfree, bavail } = await statfs("/");
+  return {
+    cpu: { total, idle },
+    memory: { total: totalmem(), available: freemem() },
+    disk: { used: blocks - bfree, available: bavail },
+  };
 };
 
 /** The real randomness: from 0, below 1. */

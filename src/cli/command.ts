@@ -5,6 +5,7 @@ import { defaultSettings, mergeSettings, readOptions } from "../config/sources.t
 import type { Clock } from "../core/clock.ts";
 import type { EngineFetch } from "../core/engine-fetch.ts";
 import type { EngineReach } from "../core/engine-reach.ts";
+import type { ReadHost } from "../core/host-usage.ts";
 import { escapeLine, type WriteLine } from "../core/log.ts";
 import type { OptionTable, OptionValues } from "../core/option.ts";
 import type { Faults } from "./faults.ts";
@@ -20,6 +21,7 @@ export interface CliPlatform {
   readonly clock: Clock;
   readonly fetch: EngineFetch;
   readonly reach: EngineReach;
+  readonly readHost?: ReadHost | undefined;
   /** From 0, below 1. */
   readonly random: () => number;
   readonly faults: Faults;

@@ -22,7 +22,7 @@ const internalError = (): Response =>
 
 type ServePlatform = Pick<
   CliPlatform,
-  "write" | "clock" | "fetch" | "reach" | "random" | "faults" | "onHangup" | "stop" | "stopNow"
+  "write" | "clock" | "fetch" | "reach" | "readHost" | "random" | "faults" | "onHangup" | "stop" | "stopNow"
 >;
 
 /** A valid configuration, with the file that it follows from now on. */
@@ -36,7 +36,7 @@ interface ServedConfig extends Pick<GivenConfig, "warnings" | "file"> {
  */
 export const serveRouter = async (
   { config, warnings, file }: ServedConfig,
-  { write, clock, fetch, reach, random, faults, onHangup, stop, stopNow }: ServePlatform,
+  { write, clock, fetch, reach, readHost, random, faults, onHangup, stop, stopNow }: ServePlatform,
 ): Promise<number> => {
   const { server: settings, discovery, routing } = config;
   const log = createLog(config.log, { clock, write });
@@ -44,7 +44,7 @@ export const serveRouter = async (
   for (const warning of warnings) log.warning(warning);
 
   const isDraining = () => stop.aborted;
-  const lent = { clock, log, fetch, reach, random, isDraining };
+  const lent = { clock, log, fetch, reach, readHost, random, isDraining };
   const create = (next: Config, reloadStatus: () => ReloadStatus, previous?: Legacy) =>
     createRouter(next, { ...lent, reloadStatus }, previous);
   await using router =

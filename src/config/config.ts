@@ -6,7 +6,7 @@ import type { ConfigFile } from "./document.ts";
 import { type DynamicConfig, describeDynamicConfig } from "./dynamic-config.ts";
 import { type RouterOptionValues, routerOptions } from "./options.ts";
 import type { Problem } from "./problem.ts";
-import { type Settings, defaultSettings, nameOf, readOptions } from "./sources.ts";
+import { type Settings, nameOf, readOptions } from "./sources.ts";
 import { resolveStaticDiscovery } from "./static-discovery.ts";
 
 /** Everything that a router is made from; valid as a whole. */
@@ -32,6 +32,12 @@ export interface Config {
   /** Further engines that are tried when one fails before its answer has begun. */
   readonly maxReroutes: number;
   readonly requestStatsWindowSeconds: number;
+  /** Fields of answers that tell of the router; none where absent. */
+  readonly answerFields?: { readonly endpoint: boolean; readonly serverTiming: boolean };
+  /** Time between readings of the engines' metrics; absent where they are not read. */
+  readonly engineStatsIntervalSeconds?: number | undefined;
+  /** Time between blocks of statistics in the log; absent where there are none. */
+  readonly logStatsIntervalSeconds?: number | undefined;
   /** The file that is looked at again while the router runs, and what is in effect of its options. */
   readonly file?: (ConfigFile & { readonly intervalMs: number }) | undefined;
   readonly dynamicConfig?: DynamicConfig | undefined;
@@ -55,22 +61,6 @@ interface Input {
   /** The value of `VLLM_API_KEY`, which vLLM's own tools name. */
   readonly engineApiKey?: string | undefined;
 }
-
-// The reference's launchers pass these always, so they are no errors while the features do not exist.
-const ineffective = {
-  logStats: "statistics are not logged yet",
-  engineStatsInterval: "statistics of engines are not read yet",
-} as const;
-
-const defaults = defaultSettings(routerOptions);
-
-const findIneffective = (settings: Settings): readonly string[] =>
-  Object.entries(ineffective).flatMap(([property, sentence]) => {
-    const setting = settings.get(property);
-    return setting && setting.text !== defaults.get(property)?.text
-      ? [`${setting.name} has no effect: ${sentence}`]
-      : [];
-  });
 
 const healthOf = (values: RouterOptionValues): HealthOptions => {
   const thresholds = { fall: values.healthFailureThreshold, rise: values.healthSuccessThreshold };
@@ -120,7 +110,7 @@ export const parseConfig = ({
     urls,
     nameOf: (property) => nameOf(settings, property),
   });
-  const warnings = [...findIneffective(settings), ...discovery.warnings];
+  const { warnings } = discovery;
 
   const [problem, ...problems] = [...earlier, ...unread, ...conflicts, ...discovery.problems];
   if (problem) return { problems: [problem, ...problems], warnings };
@@ -151,6 +141,9 @@ export const parseConfig = ({
       routing: { logic, options: readOptions(policyOptions, settings).values },
       maxReroutes: values.maxInstanceFailoverRerouteAttempts,
       requestStatsWindowSeconds: values.requestStatsWindow,
+      answerFields: { endpoint: values.endpointHeader, serverTiming: values.serverTiming },
+      engineStatsIntervalSeconds: values.engineStatsInterval,
+      ...(values.logStats && { logStatsIntervalSeconds: values.logStatsInterval }),
       ...(file && {
         file: { ...file, intervalMs: values.dynamicConfigIntervalSeconds * 1000 },
         dynamicConfig: describeDynamicConfig(effective),

@@ -24,8 +24,8 @@ export interface RequestStats {
   readonly decodeLength?: number | undefined;
 }
 
-/** How a request's life on an engine ended. */
-export type RequestOutcome = "done" | "failed" | "client_closed";
+/** How a request's life on an engine ended; refused is an answer of the engine with a status of 4xx. */
+export type RequestOutcome = "done" | "refused" | "failed" | "client_closed";
 
 /** Tokens of one request, as the engine counted them. */
 export interface TokenUsage {

@@ -1,4 +1,5 @@
 import type { Endpoint } from "../core/endpoint.ts";
+import type { EngineStats } from "../core/engine-stats.ts";
 import { RouterError } from "../core/errors.ts";
 import type { Discovery } from "../discovery/discovery.ts";
 import { type EngineHealth, type Excluded, modelKey } from "../health/engine-health.ts";
@@ -34,6 +35,10 @@ export interface Fleet {
   readonly onlyModel: () => string | undefined;
   readonly find: (endpointId: string) => Endpoint | undefined;
   readonly counts: () => EngineCounts;
+  /** Whether some model of the engine passes its checks, asleep or not. */
+  readonly isHealthy: (endpointId: string) => boolean;
+  /** Whether any engine has ever served the model. */
+  readonly hasSeen: (model: string) => boolean;
   /** A sleeping engine gets no requests until it wakes. */
   readonly setSleeping: (endpointId: string, sleeping: boolean) => void;
 }
@@ -45,7 +50,14 @@ interface Snapshot {
   readonly byModel: ReadonlyMap<string, Candidates>;
   readonly byId: ReadonlyMap<string, Endpoint>;
   readonly onlyModel: string | undefined;
+  readonly healthy: ReadonlySet<string>;
   readonly counts: EngineCounts;
+}
+
+/** What is known of the load of engines. */
+interface Loads extends Pick<RequestLedger, "of" | "keepOnly"> {
+  /** What an engine says of itself. */
+  readonly engine?: (endpointId: string) => EngineStats | undefined;
 }
 
 const isCandidates = (list: readonly Candidate[]): list is Candidates => list.length > 0;
@@ -55,7 +67,7 @@ const nothing: Excluded = { engines: new Set(), models: new Set() };
 /** Joins discovery, health, sleep states and local load into one snapshot, replaced whole when any of them changes. */
 export const createFleet = (
   discovery: Discovery,
-  requests: Pick<RequestLedger, "of" | "keepOnly">,
+  loads: Loads,
   sleep = createSleepStates(),
   health: Pick<EngineHealth, "excluded"> = { excluded: nothing },
 ): Fleet => {
@@ -72,14 +84,20 @@ export const createFleet = (
     excluded: Excluded,
   ): Snapshot => {
     const byModel = new Map<string, [Candidate, ...Candidate[]]>();
-    let healthy = 0;
+    const healthy = new Set<string>();
     let routable = 0;
     for (const endpoint of endpoints) {
       const models = healthyModels(endpoint, excluded);
-      if (models.size > 0) healthy += 1;
+      if (models.size > 0) healthy.add(endpoint.id);
       if (models.size === 0 || asleep.has(endpoint.id)) continue;
       routable += 1;
-      const candidate: Candidate = { endpoint, requests: requests.of(endpoint.id) };
+      const candidate: Candidate = {
+        endpoint,
+        requests: loads.of(endpoint.id),
+        get engine() {
+          return loads.engine?.(endpoint.id);
+        },
+      };
       for (const model of models) {
         const list = byModel.get(model);
         if (list) list.push(candidate);
@@ -87,11 +105,11 @@ export const createFleet = (
       }
     }
     const byId = new Map(endpoints.map((endpoint) => [endpoint.id, endpoint]));
-    requests.keepOnly(new Set(byId.keys()));
+    loads.keepOnly(new Set(byId.keys()));
     const [model, ...others] = new Set(endpoints.flatMap(({ models }) => models));
     const onlyModel = others.length === 0 ? model : undefined;
-    const counts = { total: endpoints.length, healthy, routable };
-    return { endpoints, asleep, excluded, byModel, byId, onlyModel, counts };
+    const counts = { total: endpoints.length, healthy: healthy.size, routable };
+    return { endpoints, asleep, excluded, byModel, byId, onlyModel, healthy, counts };
   };
 
   const current = (): Snapshot => {
@@ -127,6 +145,8 @@ export const createFleet = (
     onlyModel: () => current().onlyModel,
     find: (endpointId) => current().byId.get(endpointId),
     counts: () => current().counts,
+    isHealthy: (endpointId) => current().healthy.has(endpointId),
+    hasSeen: discovery.hasSeen,
     setSleeping: sleep.set,
   };
 };

@@ -20,6 +20,7 @@ interface AppDeps {
   readonly forward: Forward;
   readonly control: (call: ControlCall) => Promise<Response>;
   readonly healthAnswers: HealthAnswers;
+  readonly metricsAnswer: () => Response;
   readonly version: string;
   readonly maxRequestBodyBytes: number;
   /** Epoch seconds for the cards of models that no engine describes. */
@@ -30,7 +31,7 @@ type Env = { Bindings: Admitted };
 
 /** The table of routes. */
 export const createApp = (deps: AppDeps): Hono<Env> => {
-  const { fleet, aliases, forward, control, healthAnswers, version, createdAt } = deps;
+  const { fleet, aliases, forward, control, healthAnswers, metricsAnswer, version, createdAt } = deps;
   const maxBodyBytes = deps.maxRequestBodyBytes;
   const app = new Hono<Env>();
 
@@ -62,6 +63,7 @@ export const createApp = (deps: AppDeps): Hono<Env> => {
   );
   app.get("/version", (context) => context.json({ version }));
   app.get("/health", healthAnswers.health);
+  app.get("/metrics", metricsAnswer);
   app.get("/livez", healthAnswers.livez);
   app.get("/readyz", ({ req }) => healthAnswers.readyz(req.query("verbose") !== undefined));
 

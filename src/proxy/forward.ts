@@ -3,14 +3,17 @@ import type { Endpoint } from "../core/endpoint.ts";
 import type { EngineFetch, EngineRequest } from "../core/engine-fetch.ts";
 import { errorTable, openAiError, RouterError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
+import type { RequestOutcome } from "../core/request-stats.ts";
 import type { Fleet } from "../fleet/fleet.ts";
+import type { RequestSeries, RouterMetrics } from "../metrics/router-metrics.ts";
 import type { RoutePlan, RoutingPolicy } from "../routing/policy.ts";
-import type { RequestLedger } from "../stats/request-ledger.ts";
+import type { RequestLedger, Ticket } from "../stats/request-ledger.ts";
 import type { Call } from "./call.ts";
 import { headersForClient, headersForEngine, isEventStream } from "./headers.ts";
 import { relay } from "./relay.ts";
 import { routingLine } from "./routing-log.ts";
 import { exchange, type Answer } from "./upstream.ts";
+import { readUsage } from "./usage.ts";
 
 /** Sends a call to an engine and its answer back. */
 export type Forward = (call: Call, client: Client) => Promise<Response>;
@@ -45,6 +48,9 @@ interface ForwardDeps {
   readonly fleet: Fleet;
   readonly policy: RoutingPolicy;
   readonly requests: RequestLedger;
+  readonly metrics: RouterMetrics;
+  /** Fields of an answer that tell of the router. */
+  readonly answerFields: { readonly endpoint: boolean; readonly serverTiming: boolean };
   readonly aliases: ReadonlyMap<string, string>;
   /** Engines tried for one request at most. */
   readonly maxAttempts: number;
@@ -55,9 +61,20 @@ interface ForwardDeps {
   readonly onRouted?: ((routed: Routed) => void) | undefined;
 }
 
+/** One attempt to have a request answered. */
+interface Attempt {
+  readonly call: Call;
+  readonly client: Client;
+  readonly model: string;
+  readonly endpoint: Endpoint;
+  readonly ticket: Ticket;
+  readonly series: RequestSeries;
+}
+
 /** Creates the hot path: choose an engine, send, wait for its first bytes, relay; again elsewhere if it fails before. */
 export const createForward = (deps: ForwardDeps): Forward => {
-  const { fleet, policy, requests, aliases, maxAttempts, fetch, clock, log, onRouted } = deps;
+  const { fleet, policy, requests, metrics, answerFields, aliases, maxAttempts } = deps;
+  const { fetch, clock, log, onRouted } = deps;
 
   const firstLine = (call: Call, client: Client, { endpoint, sessionId }: RoutePlan): string =>
     routingLine({
@@ -77,50 +94,83 @@ export const createForward = (deps: ForwardDeps): Forward => {
     );
   };
 
-  const respond = (call: Call, client: Client, answer: Answer, end: () => void): Response => {
+  const end = ({ ticket, client, model }: Attempt, outcome: RequestOutcome): void => {
+    ticket.end(outcome);
+    client.limitSilence();
+    if (outcome === "done") metrics.answered(model, clock.monotonic() - client.arrivedAt);
+  };
+
+  const headOf = ({ call, client, endpoint }: Attempt, { status, headers }: Answer, engineMs: number) => {
+    const fields = headersForClient(headers, call.id);
+    if (answerFields.endpoint) fields.set("x-vllm-router-endpoint", endpoint.id);
+    const ms = clock.monotonic() - client.arrivedAt - engineMs;
+    metrics.overhead(ms);
+    if (answerFields.serverTiming) fields.append("server-timing", `router;dur=${ms.toFixed(3)}`);
+    return { status, headers: fields };
+  };
+
+  const respond = (attempt: Attempt, answer: Answer, engineMs: number): Response => {
+    const { call, client, ticket, series } = attempt;
     const { status, headers, first, rest } = answer;
-    const init = { status, headers: headersForClient(headers, call.id) };
+    const init = headOf(attempt, answer, engineMs);
+    const outcome = status >= 500 ? "failed" : status >= 400 ? "refused" : "done";
+    const endWell = (last: Uint8Array | undefined, before?: Uint8Array): void => {
+      const usage = readUsage(last, before);
+      if (usage) ticket.tokens(usage);
+      end(attempt, outcome);
+    };
     if (!rest) {
-      end();
+      endWell(first);
       return new Response(first ?? null, init);
     }
+    // An answer's last bytes may stand in two chunks.
+    let before: Uint8Array | undefined;
+    let last: Uint8Array | undefined = first;
     const body = relay(first, rest, {
       failureEvent: isEventStream(headers) ? failureEvent : undefined,
       signal: client.signal,
       clock,
+      onChunk: (chunk) => {
+        before = last;
+        last = chunk;
+        ticket.chunk();
+      },
       onEnd: (how, cause) => {
-        end();
-        if (how === "failed")
-          log.warning(`Request ${call.id} broke off while its answer streamed: ${describe(cause)}`);
+        if (how === "done") endWell(last, before);
+        else end(attempt, how);
+        if (how !== "failed") return;
+        series.failed("upstream_reset", "while");
+        log.warning(`Request ${call.id} broke off while its answer streamed: ${describe(cause)}`);
       },
     });
     return new Response(new ReadableStream(body), init);
   };
 
   const attemptOn = async (
-    endpoint: Endpoint,
-    call: Call,
-    client: Client,
+    attempt: Attempt,
     message: EngineRequest & { readonly path: string },
+    waited: { ms: number },
   ): Promise<Response> => {
-    const ticket = requests.begin(endpoint.id);
-    const end = (): void => {
-      ticket.end();
-      client.limitSilence();
-    };
+    const { endpoint, call, client, ticket, series } = attempt;
+    const sentAt = clock.monotonic();
     client.allowSilence();
     try {
       const answer = await exchange(fetch, endpoint.url + message.path, message, call.isReplaySafe);
-      ticket.firstByte();
-      return respond(call, client, answer, end);
+      ticket.firstByte(isEventStream(answer.headers));
+      waited.ms += clock.monotonic() - sentAt;
+      return respond(attempt, answer, waited.ms);
     } catch (error) {
-      end();
+      waited.ms += clock.monotonic() - sentAt;
+      const hasLeft = error instanceof RouterError && error.code === "client_closed";
+      end(attempt, hasLeft ? "client_closed" : "failed");
+      if (isEngineFailure(error)) series.failed(error.code, "before");
       throw error;
     }
   };
 
   return async (call, client) => {
     const model = modelOf(call);
+    metrics.arrived(fleet.hasSeen(model) ? model : undefined);
     const narrowing = { except: new Set<string>(), only: call.engineId };
     const routed = { model, headers: call.headers, field: call.field };
     const message = {
@@ -129,6 +179,8 @@ export const createForward = (deps: ForwardDeps): Forward => {
       headers: headersForEngine(call.headers, call.id),
       signal: client.signal,
     };
+
+    const waited = { ms: 0 };
 
     for (let attempt = 1; ; attempt += 1) {
       const candidates = fleet.candidates(model, narrowing);
@@ -142,7 +194,9 @@ export const createForward = (deps: ForwardDeps): Forward => {
       );
       onRouted?.({ ...plan, requestId: call.id, model, attempt });
       try {
-        return await attemptOn(endpoint, call, client, message);
+        const series = metrics.seriesOf(endpoint.url, model);
+        const ticket = requests.begin(endpoint.id, series);
+        return await attemptOn({ call, client, model, endpoint, ticket, series }, message, waited);
       } catch (error) {
         if (!isEngineFailure(error)) throw error;
         log.warning(
@@ -151,6 +205,7 @@ export const createForward = (deps: ForwardDeps): Forward => {
         narrowing.except.add(endpoint.id);
         const isLast = attempt === maxAttempts || !fleet.candidates(model, narrowing);
         if (isLast || !mayTryElsewhere(error, call)) throw error;
+        metrics.retried(model);
       }
     }
   };

@@ -10,6 +10,8 @@ interface RelayOptions {
   /** Aborted when the client has left. */
   readonly signal: AbortSignal;
   readonly clock: Clock;
+  /** Called with each chunk after the first, when it is on its way; must not throw. */
+  readonly onChunk: (chunk: Uint8Array) => void;
   /** Called once, whatever happens. */
   readonly onEnd: (end: RelayEnd, cause?: unknown) => void;
 }
@@ -35,7 +37,7 @@ const send = (
 export const relay = (
   first: Uint8Array<ArrayBuffer> | undefined,
   rest: BodyReader,
-  { failureEvent, signal, clock, onEnd }: RelayOptions,
+  { failureEvent, signal, clock, onChunk, onEnd }: RelayOptions,
 ): Bun.DirectUnderlyingSource<Uint8Array> => {
   let isOver = false;
   const end = (how: RelayEnd, cause?: unknown): void => {
@@ -69,6 +71,7 @@ export const relay = (
           if (isOver) return;
           if (done) break;
           full = send(sink, value);
+          onChunk(value);
         }
         end("done");
         sink.close();

@@ -1,4 +1,5 @@
 import type { Endpoint } from "../core/endpoint.ts";
+import type { EngineStats } from "../core/engine-stats.ts";
 import type { OptionTable, OptionValues } from "../core/option.ts";
 import type { RequestStats } from "../core/request-stats.ts";
 
@@ -14,6 +15,8 @@ export interface RoutingRequest {
 export interface Candidate {
   readonly endpoint: Endpoint;
   readonly requests: RequestStats;
+  /** What the engine says of itself, at most two scrape intervals old; read anew each time. */
+  readonly engine?: EngineStats | undefined;
 }
 
 /**

@@ -148,8 +148,8 @@ export const createRequestLedger = (
           const now = clock.monotonic();
           const length = outputTokens ?? (isStream ? chunks : undefined);
           if (outcome === "failed") account.failed += 1;
+          if (outcome === "done" || outcome === "refused") account.finished += 1;
           if (outcome === "done") {
-            account.finished += 1;
             account.latencies.add(now, now - beganAt);
             if (length !== undefined) account.lengths.add(now, length);
           }

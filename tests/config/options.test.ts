@@ -77,6 +77,8 @@ const contract: readonly (readonly [flag: string, kind: Kind, fallback?: unknown
 
 /** Flags that the reference does not have. */
 const own = [
+  "endpoint-header",
+  "server-timing",
   "dynamic-config-interval-seconds",
   "max-request-body-bytes",
   "idle-timeout-seconds",

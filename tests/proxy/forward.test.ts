@@ -7,6 +7,7 @@ import { createFleet } from "../../src/fleet/fleet.ts";
 import { readCall } from "../../src/proxy/call.ts";
 import { type Client, createForward } from "../../src/proxy/forward.ts";
 import { createPolicy } from "../../src/routing/index.ts";
+import { createRouterMetrics } from "../../src/metrics/router-metrics.ts";
 import { createRequestLedger } from "../../src/stats/request-ledger.ts";
 import { createTestLog } from "../discovery/engines.ts";
 import { createTestClock, settle } from "../support/clock.ts";
@@ -73,6 +74,8 @@ const start = ({ engines, maxAttempts = 1 }: Given) => {
     fleet,
     policy,
     requests,
+    metrics: createRouterMetrics({ version: "0", runtime: "test" }, { clock }),
+    answerFields: { endpoint: false, serverTiming: false },
     aliases: new Map(),
     maxAttempts,
     fetch,

@@ -22,18 +22,20 @@ const start = ({ first, failureEvent = FAILURE, cancel }: Given = {}) => {
   const engine = createEngineBody(cancel);
   const client = new AbortController();
   const ends: [RelayEnd, unknown][] = [];
+  const told: string[] = [];
   const body = relay(first === undefined ? undefined : new Uint8Array(Buffer.from(first)), engine.reader, {
     failureEvent: failureEvent === "" ? undefined : Buffer.from(failureEvent),
     signal: client.signal,
     clock,
+    onChunk: (chunk) => told.push(Buffer.from(chunk).toString()),
     onEnd: (end, cause) => ends.push([end, cause]),
   });
-  return { clock, engine, client, ends, ...takeFrom(body) };
+  return { clock, engine, client, ends, told, ...takeFrom(body) };
 };
 
 describe("a relayed body", () => {
   test("is what was read already, then what the engine sends, chunk by chunk, and ends as it ends", async () => {
-    const { engine, ends, read } = start({ first: "1" });
+    const { engine, ends, told, read } = start({ first: "1" });
     engine.send("2");
     engine.send("3");
     engine.finish();
@@ -41,6 +43,8 @@ describe("a relayed body", () => {
     expect(ends).toEqual([]);
     expect(await read()).toBe("(end)");
     expect(ends).toEqual([["done", undefined]]);
+    // What was read already is known to who read it.
+    expect(told).toEqual(["2", "3"]);
   });
 
   test("is asked of the engine only as the client takes what came before", async () => {
@@ -221,6 +225,7 @@ describe("on a server, the end of a body whose client leaves is told once", () =
               failureEvent: undefined,
               signal,
               clock: systemClock,
+              onChunk: () => {},
               onEnd: (how) => {
                 ends.push(how);
                 end();

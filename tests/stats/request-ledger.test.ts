@@ -267,8 +267,8 @@ test("tickets used in any order, twice or never again: the counts are those of a
 test("after 100,000 random events every count is back at 0", () => {
   const { clock, ledger } = start();
   const open: Ticket[] = [];
-  const outcomes = ["done", "failed", "client_closed"] as const;
-  const active = { began: 0, done: 0, failed: 0, client_closed: 0 };
+  const outcomes = ["done", "refused", "failed", "client_closed"] as const;
+  const active = { began: 0, done: 0, refused: 0, failed: 0, client_closed: 0 };
   const observer: RequestObserver = {
     began: () => (active.began += 1),
     streamBegan: () => {},
@@ -286,7 +286,7 @@ test("after 100,000 random events every count is back at 0", () => {
     else if (value % 5 === 2) {
       ticket?.firstByte(value % 2 === 0);
       ticket?.chunk();
-    } else if (value % 5 === 3) ticket?.end(outcomes[value % 3]);
+    } else if (value % 5 === 3) ticket?.end(outcomes[value % 4]);
     else clock.advance(value % 100);
     if (value % 97 === 0) ledger.keepOnly(new Set(["a", "b"]));
     for (const engine of ENGINES) {
@@ -298,9 +298,9 @@ test("after 100,000 random events every count is back at 0", () => {
   for (const ticket of open) ticket.end();
   expect(open.length).toBeGreaterThan(30_000);
   expect(active.began).toBe(open.length);
-  expect(active.done + active.failed + active.client_closed).toBe(open.length);
+  expect(active.done + active.refused + active.failed + active.client_closed).toBe(open.length);
   const totals = ENGINES.map((engine) => ledger.of(engine));
-  expect(totals.reduce((sum, { finished = 0 }) => sum + finished, 0)).toBe(active.done);
+  expect(totals.reduce((sum, { finished = 0 }) => sum + finished, 0)).toBe(active.done + active.refused);
   expect(totals.reduce((sum, { failed = 0 }) => sum + failed, 0)).toBe(active.failed);
   for (const engine of ENGINES) {
     const { inPrefill, inDecode } = ledger.of(engine);

@@ -8,7 +8,7 @@ export const featureOptions = {
     argument: "<seconds>",
     schema: integerAbove(0, "Engine stats interval must be greater than 0."),
     default: "30",
-    help: "Time between readings of the engines' metrics; accepted, but without effect yet.",
+    help: "Time between readings of each engine's /metrics.",
   },
   requestStatsWindow: {
     group: "Statistics",
@@ -22,7 +22,7 @@ export const featureOptions = {
     group: "Statistics",
     schema: onOff,
     default: "false",
-    help: "Logs statistics of every engine now and then; accepted, but without effect yet.",
+    help: "Logs the statistics of every engine in each --log-stats-interval.",
   },
   logStatsInterval: {
     group: "Statistics",
@@ -30,6 +30,18 @@ export const featureOptions = {
     schema: integer,
     default: "10",
     help: "Time between logged statistics (--log-stats).",
+  },
+  endpointHeader: {
+    group: "Requests",
+    schema: onOff,
+    default: "false",
+    help: "Answers name their engine's id in x-vllm-router-endpoint.",
+  },
+  serverTiming: {
+    group: "Requests",
+    schema: onOff,
+    default: "false",
+    help: "Answers tell the router's own share of the time in server-timing.",
   },
   callbacks: {
     group: "Requests",

@@ -1,0 +1,28 @@
+import type { EngineStats } from "../core/engine-stats.ts";
+import type { HostUsage } from "../core/host-usage.ts";
+import type { RequestStats } from "../core/request-stats.ts";
+import type { Fleet } from "../fleet/fleet.ts";
+import type { RouterMetrics } from "../metrics/router-metrics.ts";
+
+interface MetricsDeps {
+  readonly fleet: Pick<Fleet, "endpoints" | "isHealthy">;
+  readonly requests: { readonly of: (endpointId: string) => RequestStats };
+  readonly engineStats: (endpointId: string) => EngineStats | undefined;
+  readonly hostUsage: () => HostUsage | undefined;
+  readonly metrics: Pick<RouterMetrics, "text">;
+}
+
+/** Creates the answer of `GET /metrics`: everything is there already, nothing is asked of anybody. */
+export const createMetricsAnswer =
+  ({ fleet, requests, engineStats, hostUsage, metrics }: MetricsDeps) =>
+  (): Response => {
+    const engines = fleet.endpoints.map(({ id, url }) => ({
+      url,
+      isHealthy: fleet.isHealthy(id),
+      requests: requests.of(id),
+      engine: engineStats(id),
+    }));
+    return new Response(metrics.text(engines, hostUsage()), {
+      headers: { "content-type": "text/plain; version=0.0.4; charset=utf-8" },
+    });
+  };

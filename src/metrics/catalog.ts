@@ -1,0 +1,127 @@
+interface MetricRow {
+  readonly type: "counter" | "gauge" | "histogram";
+  readonly help: string;
+  /** In alphabetical order, as they are written. */
+  readonly labels: readonly string[];
+  /** Upper bounds of a histogram, in its unit; infinity follows by itself. */
+  readonly buckets?: readonly number[];
+}
+
+const SERVER = ["server"] as const;
+const SERVER_OF_MODEL = ["model", "server"] as const;
+
+/**
+ * Every metric of `GET /metrics`, in the order in which they are written. Names, labels, types and help texts of
+ * the first part are those of the Python router, which dashboards and autoscalers depend on.
+ */
+export const catalog = {
+  "vllm:num_requests_running": { type: "gauge", help: "Number of running requests", labels: SERVER },
+  "vllm:num_requests_waiting": { type: "gauge", help: "Number of waiting requests", labels: SERVER },
+  "vllm:gpu_prefix_cache_hit_rate": { type: "gauge", help: "GPU Prefix Cache Hit Rate", labels: SERVER },
+  "vllm:gpu_prefix_cache_hits_total": { type: "gauge", help: "Total GPU Prefix Cache Hits", labels: SERVER },
+  "vllm:gpu_prefix_cache_queries_total": {
+    type: "gauge",
+    help: "Total GPU Prefix Cache Queries",
+    labels: SERVER,
+  },
+  "vllm:current_qps": { type: "gauge", help: "Current Queries Per Second", labels: SERVER },
+  "vllm:avg_decoding_length": { type: "gauge", help: "Average Decoding Length", labels: SERVER },
+  "vllm:num_prefill_requests": { type: "gauge", help: "Number of Prefill Requests", labels: SERVER },
+  "vllm:num_decoding_requests": { type: "gauge", help: "Number of Decoding Requests", labels: SERVER },
+  "vllm:healthy_pods_total": { type: "gauge", help: "Number of healthy vLLM pods", labels: SERVER },
+  "vllm:avg_latency": { type: "gauge", help: "Average end-to-end request latency", labels: SERVER },
+  "vllm:avg_itl": { type: "gauge", help: "Average Inter-Token Latency", labels: SERVER },
+  "vllm:num_requests_swapped": { type: "gauge", help: "Number of swapped requests", labels: SERVER },
+  "vllm:num_incoming_requests_total": {
+    type: "counter",
+    help: "Total valid incoming requests to router (including when no backends available).",
+    labels: ["model"],
+  },
+  "vllm:input_tokens_total": {
+    type: "counter",
+    help: "Total input tokens processed",
+    labels: SERVER_OF_MODEL,
+  },
+  "vllm:output_tokens_total": {
+    type: "counter",
+    help: "Total output tokens generated",
+    labels: SERVER_OF_MODEL,
+  },
+  "vllm:request_errors_total": {
+    type: "counter",
+    help: "Total request errors",
+    labels: ["error_type", "model", "server"],
+  },
+  "vllm:request_latency_seconds": {
+    type: "histogram",
+    help: "End-to-end request latency observed at the router",
+    labels: ["model", "server", "status"],
+    buckets: [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120],
+  },
+  router_cpu_usage_percent: { type: "gauge", help: "CPU usage percent", labels: [] },
+  router_memory_usage_percent: { type: "gauge", help: "Memory usage percent", labels: [] },
+  router_disk_usage_percent: { type: "gauge", help: "Disk usage percent", labels: [] },
+
+  vllm_router_time_to_first_token_seconds: {
+    type: "histogram",
+    help: "Time from sending a request to an engine until the first bytes of its stream",
+    labels: SERVER_OF_MODEL,
+    buckets: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120],
+  },
+  vllm_router_inter_token_latency_seconds: {
+    type: "histogram",
+    help: "Time between two chunks of a stream, which are tokens unless the engine or the network joins them",
+    labels: SERVER_OF_MODEL,
+    buckets: [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1, 2.5, 10],
+  },
+  vllm_router_request_duration_seconds: {
+    type: "histogram",
+    help: "Time from the arrival of a request to the end of its answer, failed attempts included",
+    labels: ["model"],
+    buckets: [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600],
+  },
+  vllm_router_overhead_seconds: {
+    type: "histogram",
+    help: "Time in the router from the arrival of a request to the head of its answer, engine time excluded, upload of the body included",
+    labels: [],
+    buckets: [0.0001, 0.000_25, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1],
+  },
+  vllm_router_active_streams: {
+    type: "gauge",
+    help: "Streams that have begun and not ended",
+    labels: SERVER_OF_MODEL,
+  },
+  vllm_router_attempts_total: {
+    type: "counter",
+    help: "Requests sent to engines by how they ended: done, refused (4xx), failed or client_closed",
+    labels: ["model", "outcome", "server"],
+  },
+  vllm_router_retries_total: {
+    type: "counter",
+    help: "Attempts beyond the first, on another engine",
+    labels: ["model"],
+  },
+  vllm_router_discovery_changes_total: {
+    type: "counter",
+    help: "Engines that were added or removed since the start",
+    labels: ["change"],
+  },
+  vllm_router_build_info: {
+    type: "gauge",
+    help: "1, with the version of the router and of its runtime",
+    labels: ["runtime", "version"],
+  },
+} as const satisfies Record<string, MetricRow>;
+
+type Catalog = typeof catalog;
+
+/** Names of the metrics of one type. */
+export type MetricName<Type extends MetricRow["type"] = MetricRow["type"]> = {
+  [Name in keyof Catalog]: Catalog[Name]["type"] extends Type ? Name : never;
+}[keyof Catalog];
+
+/** A value for each label of a metric. */
+export type LabelValues<Name extends MetricName> = Readonly<Record<Catalog[Name]["labels"][number], string>>;
+
+/** The label that names a series where the model that a request names is served by nobody. */
+export const OTHER_MODEL = "other";

@@ -1,0 +1,109 @@
+import type { Clock } from "../core/clock.ts";
+import { catalog, type LabelValues, type MetricName } from "./catalog.ts";
+import { createHistogram, createValue, type Histogram, labelText, type Value } from "./series.ts";
+
+/** The series of every metric. A series is looked up once and kept by who counts on it. */
+export interface Registry {
+  readonly counter: <Name extends MetricName<"counter">>(
+    name: Name,
+    labels: LabelValues<Name>,
+  ) => Pick<Value, "add">;
+  readonly gauge: <Name extends MetricName<"gauge">>(name: Name, labels: LabelValues<Name>) => Value;
+  readonly histogram: <Name extends MetricName<"histogram">>(
+    name: Name,
+    labels: LabelValues<Name>,
+  ) => Pick<Histogram, "observe">;
+  /** Drops every series of a gauge, so that only what is set anew is written. */
+  readonly clear: (name: MetricName<"gauge">) => void;
+  /** Drops the series of servers that are not among these. */
+  readonly keepServers: (servers: ReadonlySet<string>) => void;
+  /** All of it in the Prometheus text format 0.0.4. */
+  readonly text: () => string;
+}
+
+interface Series<Kind> {
+  readonly server: string | undefined;
+  readonly of: Kind;
+  /** The line of the `_created` companion; empty for a gauge. */
+  readonly created: string;
+}
+
+/** Prometheus series for every row of the catalog. */
+export const createRegistry = ({ clock }: { readonly clock: Pick<Clock, "now"> }): Registry => {
+  const createFamily = <Kind extends { readonly lines: () => string }>(
+    name: MetricName,
+    create: (labels: string) => Kind,
+  ) => {
+    const { type, help, labels: names } = catalog[name];
+    const series = new Map<string, Series<Kind>>();
+    const base = name.replace(/_total$/, "");
+    const head = `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n`;
+    const createdHead =
+      type === "gauge" ? "" : `# HELP ${base}_created ${help}\n# TYPE ${base}_created gauge\n`;
+    return {
+      series,
+      of: (labels: Readonly<Record<string, string>>): Kind => {
+        const key = labelText(labels, names);
+        const known = series.get(key);
+        if (known) return known.of;
+        const braces = key === "" ? "" : `{${key}}`;
+        const created = type === "gauge" ? "" : `${base}_created${braces} ${clock.now() / 1000}\n`;
+        const added = { server: labels["server"], of: create(key), created };
+        series.set(key, added);
+        return added.of;
+      },
+      text: (): string => {
+        let text = head;
+        for (const each of series.values()) text += each.of.lines();
+        text += createdHead;
+        if (createdHead !== "") for (const { created } of series.values()) text += created;
+        return text;
+      },
+    };
+  };
+
+  const families = new Map<
+    MetricName,
+    ReturnType<typeof createFamily<Value>> | ReturnType<typeof createFamily<Histogram>>
+  >();
+
+  const values = new Map<MetricName, ReturnType<typeof createFamily<Value>>>();
+  const histograms = new Map<MetricName, ReturnType<typeof createFamily<Histogram>>>();
+  for (const name of Object.keys(catalog) as MetricName[]) {
+    const row = catalog[name];
+    if (row.type === "histogram") {
+      const family = createFamily(name, (labels) => createHistogram(name, labels, row.buckets));
+      histograms.set(name, family);
+      families.set(name, family);
+    } else {
+      const family = createFamily(name, (labels) => createValue(name, labels));
+      values.set(name, family);
+      families.set(name, family);
+    }
+  }
+
+  const find = <Family>(map: ReadonlyMap<MetricName, Family>, name: MetricName): Family => {
+    const family = map.get(name);
+    if (!family) throw new TypeError(`${name} is a metric of another type`);
+    return family;
+  };
+
+  return {
+    counter: (name, labels) => find(values, name).of(labels),
+    gauge: (name, labels) => find(values, name).of(labels),
+    histogram: (name, labels) => find(histograms, name).of(labels),
+    clear: (name) => find(values, name).series.clear(),
+    keepServers: (servers) => {
+      for (const { series } of families.values()) {
+        for (const [key, { server }] of series) {
+          if (server !== undefined && !servers.has(server)) series.delete(key);
+        }
+      }
+    },
+    text: () => {
+      let text = "";
+      for (const family of families.values()) text += family.text();
+      return text;
+    },
+  };
+};

@@ -1,0 +1,189 @@
+import type { Clock } from "../core/clock.ts";
+import type { ErrorCode } from "../core/errors.ts";
+import type { EngineStats } from "../core/engine-stats.ts";
+import type { HostUsage } from "../core/host-usage.ts";
+import type { RequestObserver, RequestStats } from "../core/request-stats.ts";
+import { OTHER_MODEL } from "./catalog.ts";
+import { createRegistry } from "./registry.ts";
+
+/** The series of requests to one engine for one model. */
+export interface RequestSeries extends RequestObserver {
+  /** The engine failed: before its answer, or while it streamed. */
+  readonly failed: (code: ErrorCode, phase: "before" | "while") => void;
+}
+
+/** An engine as it is at a scrape. */
+export interface EngineReading {
+  readonly url: string;
+  readonly isHealthy: boolean;
+  readonly requests: RequestStats;
+  readonly engine?: EngineStats | undefined;
+}
+
+/** What the router counts, and its text for Prometheus. It outlives reloads. */
+export interface RouterMetrics {
+  /** A valid request came; `model` is absent where nobody has ever served the one it names. */
+  readonly arrived: (model: string | undefined) => void;
+  readonly seriesOf: (server: string, model: string) => RequestSeries;
+  readonly retried: (model: string) => void;
+  /** An answer has ended that came whole, so many milliseconds after its request. */
+  readonly answered: (model: string, elapsedMs: number) => void;
+  readonly overhead: (ms: number) => void;
+  /** The ids of all engines that there are now. */
+  readonly engines: (ids: ReadonlySet<string>) => void;
+  /** The text of a scrape; what is not of these engines is dropped. */
+  readonly text: (engines: readonly EngineReading[], host: HostUsage | undefined) => string;
+}
+
+// Names of the exceptions that the Python router counts under; alerts are written against them.
+const ERROR_TYPES: Readonly<Partial<Record<ErrorCode, string>>> = {
+  upstream_unreachable: "ClientConnectorError",
+  upstream_reset: "ServerDisconnectedError",
+  upstream_invalid: "ClientResponseError",
+  upstream_timeout: "ServerTimeoutError",
+};
+
+/** How the reference writes a mean of nothing. */
+const NOTHING = -1;
+
+const seconds = (ms: number | undefined): number => (ms === undefined ? NOTHING : ms / 1000);
+
+/** Counts for one process. */
+export const createRouterMetrics = (
+  { version, runtime }: { readonly version: string; readonly runtime: string },
+  { clock }: { readonly clock: Pick<Clock, "now"> },
+): RouterMetrics => {
+  const registry = createRegistry({ clock });
+  const { counter, gauge, histogram } = registry;
+  const seriesByServer = new Map<string, Map<string, RequestSeries>>();
+  let known: ReadonlySet<string> = new Set();
+  const arrivals = new Map<string, ReturnType<typeof counter>>();
+  const durations = new Map<string, ReturnType<typeof histogram>>();
+  const overhead = histogram("vllm_router_overhead_seconds", {});
+  gauge("vllm_router_build_info", { version, runtime }).set(1);
+  const changes = {
+    added: counter("vllm_router_discovery_changes_total", { change: "added" }),
+    removed: counter("vllm_router_discovery_changes_total", { change: "removed" }),
+  };
+
+  const createSeries = (server: string, model: string): RequestSeries => {
+    const names = { server, model };
+    const firstTokens = histogram("vllm_router_time_to_first_token_seconds", names);
+    const gaps = histogram("vllm_router_inter_token_latency_seconds", names);
+    const successes = histogram("vllm:request_latency_seconds", { ...names, status: "success" });
+    const errors = histogram("vllm:request_latency_seconds", { ...names, status: "error" });
+    const input = counter("vllm:input_tokens_total", names);
+    const output = counter("vllm:output_tokens_total", names);
+    const streams = gauge("vllm_router_active_streams", names);
+    const outcomeOf = (outcome: string) => counter("vllm_router_attempts_total", { ...names, outcome });
+    const outcomes = {
+      done: outcomeOf("done"),
+      refused: outcomeOf("refused"),
+      failed: outcomeOf("failed"),
+      client_closed: outcomeOf("client_closed"),
+    };
+    return {
+      began: () => {},
+      streamBegan: (ms) => {
+        streams.add(1);
+        firstTokens.observe(ms / 1000);
+      },
+      streamWentOn: (ms) => gaps.observe(ms / 1000),
+      tokens: (usage) => {
+        input.add(usage.input);
+        output.add(usage.output);
+      },
+      failed: (code, phase) => {
+        const type = phase === "while" ? "ClientPayloadError" : ERROR_TYPES[code];
+        if (type !== undefined) counter("vllm:request_errors_total", { ...names, error_type: type }).add(1);
+      },
+      ended: (outcome, ms, wasStream) => {
+        if (wasStream) streams.add(-1);
+        outcomes[outcome].add(1);
+        if (outcome === "done") successes.observe(ms / 1000);
+        // How long a client waited that left says nothing of the engine.
+        else if (outcome !== "client_closed") errors.observe(ms / 1000);
+      },
+    };
+  };
+
+  const readEngine = ({ url: server, isHealthy, requests, engine }: EngineReading): void => {
+    const { inPrefill, inDecode, qps, latencyMs, interTokenMs, decodeLength } = requests;
+    const names = { server };
+    // Two engines may stand behind one address under different labels; what is counted adds up.
+    gauge("vllm:num_requests_running", names).add(inPrefill + inDecode);
+    gauge("vllm:num_prefill_requests", names).add(inPrefill);
+    gauge("vllm:num_decoding_requests", names).add(inDecode);
+    gauge("vllm:current_qps", names).add(qps ?? 0);
+    gauge("vllm:healthy_pods_total", names).set(isHealthy ? 1 : 0);
+    gauge("vllm:avg_latency", names).set(seconds(latencyMs));
+    gauge("vllm:avg_itl", names).set(seconds(interTokenMs));
+    gauge("vllm:avg_decoding_length", names).set(decodeLength ?? NOTHING);
+    gauge("vllm:num_requests_swapped", names).set(engine?.swapped ?? 0);
+    const told = [
+      ["vllm:num_requests_waiting", engine?.waiting],
+      ["vllm:gpu_prefix_cache_hit_rate", engine?.prefixCacheHitRate],
+      ["vllm:gpu_prefix_cache_hits_total", engine?.prefixCacheHits],
+      ["vllm:gpu_prefix_cache_queries_total", engine?.prefixCacheQueries],
+    ] as const;
+    for (const [name, value] of told) if (value !== undefined) gauge(name, names).set(value);
+  };
+
+  return {
+    arrived: (model = OTHER_MODEL) => {
+      let series = arrivals.get(model);
+      if (!series) arrivals.set(model, (series = counter("vllm:num_incoming_requests_total", { model })));
+      series.add(1);
+    },
+    seriesOf: (server, model) => {
+      let byModel = seriesByServer.get(server);
+      if (!byModel) seriesByServer.set(server, (byModel = new Map()));
+      let series = byModel.get(model);
+      if (!series) byModel.set(model, (series = createSeries(server, model)));
+      return series;
+    },
+    retried: (model) => counter("vllm_router_retries_total", { model }).add(1),
+    answered: (model, elapsedMs) => {
+      let series = durations.get(model);
+      if (!series)
+        durations.set(model, (series = histogram("vllm_router_request_duration_seconds", { model })));
+      series.observe(elapsedMs / 1000);
+    },
+    overhead: (ms) => overhead.observe(ms / 1000),
+    engines: (ids) => {
+      changes.added.add(ids.difference(known).size);
+      changes.removed.add(known.difference(ids).size);
+      known = ids;
+    },
+    text: (engines, host) => {
+      const servers = new Set(engines.map(({ url }) => url));
+      registry.keepServers(servers);
+      for (const server of seriesByServer.keys()) if (!servers.has(server)) seriesByServer.delete(server);
+      for (const name of ENGINE_GAUGES) registry.clear(name);
+      for (const engine of engines) readEngine(engine);
+      if (host) {
+        gauge("router_cpu_usage_percent", {}).set(host.cpuPercent);
+        gauge("router_memory_usage_percent", {}).set(host.memoryPercent);
+        gauge("router_disk_usage_percent", {}).set(host.diskPercent);
+      }
+      return registry.text();
+    },
+  };
+};
+
+/** Filled anew at each scrape. */
+const ENGINE_GAUGES = [
+  "vllm:num_requests_running",
+  "vllm:num_requests_waiting",
+  "vllm:gpu_prefix_cache_hit_rate",
+  "vllm:gpu_prefix_cache_hits_total",
+  "vllm:gpu_prefix_cache_queries_total",
+  "vllm:current_qps",
+  "vllm:avg_decoding_length",
+  "vllm:num_prefill_requests",
+  "vllm:num_decoding_requests",
+  "vllm:healthy_pods_total",
+  "vllm:avg_latency",
+  "vllm:avg_itl",
+  "vllm:num_requests_swapped",
+] as const;

@@ -1,0 +1,50 @@
+import type { TokenUsage } from "../core/request-stats.ts";
+
+/** What ends an answer is looked at, and no more: usage is its last field, or in its last event. */
+const TAIL_BYTES = 4096;
+/** Places that look like the field which are tried, from the end. */
+const MAX_TRIES = 4;
+
+const FIELD = '"usage"';
+const OBJECT = /^\s*:\s*(\{(?:[^{}]|\{[^{}]*\})*\})/;
+
+const countOf = (value: unknown): number | undefined =>
+  typeof value === "number" && Number.isSafeInteger(value) && value >= 0 ? value : undefined;
+
+const parseUsage = (text: string): TokenUsage | undefined => {
+  const object = OBJECT.exec(text)?.[1];
+  if (object === undefined) return undefined;
+  let fields: Readonly<Record<string, unknown>>;
+  try {
+    fields = JSON.parse(object) as Readonly<Record<string, unknown>>;
+  } catch {
+    return undefined;
+  }
+  // OpenAI's words for completions, then those of its responses and of Anthropic's messages.
+  const input = countOf(fields["prompt_tokens"] ?? fields["input_tokens"]);
+  const output = countOf(fields["completion_tokens"] ?? fields["output_tokens"]);
+  return input === undefined && output === undefined ? undefined : { input: input ?? 0, output: output ?? 0 };
+};
+
+const tailOf = (bytes: Uint8Array, length: number): string => {
+  const start = Math.max(0, bytes.length - length);
+  return Buffer.from(bytes.buffer, bytes.byteOffset + start, bytes.length - start).toString("latin1");
+};
+
+/**
+ * The tokens that an answer tells of at its end, found without parsing it; `before` is what came just before
+ * `last`, in case the engine's bytes were cut in between. Never throws.
+ */
+export const readUsage = (last: Uint8Array | undefined, before?: Uint8Array): TokenUsage | undefined => {
+  let text = last ? tailOf(last, TAIL_BYTES) : "";
+  if (before && text.length < TAIL_BYTES) text = tailOf(before, TAIL_BYTES - text.length) + text;
+  let at = text.length;
+  for (let tries = 0; tries < MAX_TRIES && at > 0; tries += 1) {
+    // Within a text of the answer the quotes are escaped, so that only a field or a name matches.
+    at = text.lastIndexOf(FIELD, at - 1);
+    if (at < 0) return undefined;
+    const usage = parseUsage(text.slice(at + FIELD.length));
+    if (usage) return usage;
+  }
+  return undefined;
+};
