@@ -52,7 +52,7 @@ interface HealthDeps {
   /** Sent with every probe. */
   readonly apiKey?: string | undefined;
   readonly endpoints: () => readonly Endpoint[];
-  /** A sleeping engine is asked for no model, which it could not serve. */
+  /** A sleeping engine is asked for no model. */
   readonly isSleeping: (endpointId: string) => boolean;
   readonly typeOf: (endpoint: Endpoint, model: string) => ModelType | undefined;
   /** Monotonic milliseconds at which bytes of an answer last came from an engine. */
@@ -98,10 +98,13 @@ export const createEngineHealth = ({ liveness, models }: HealthOptions, deps: He
       deps,
     );
 
+  const ofEngines = liveness && parts.use(watchEngines(liveness));
+
   const servedModels = () =>
     endpoints().flatMap((endpoint) => {
       const { id, url } = endpoint;
-      if (isSleeping(id)) return [];
+      // Neither could answer, which is known without a warning for each of its models.
+      if (isSleeping(id) || ofEngines?.down.has(id)) return [];
       return endpoint.models.flatMap((model) => {
         const type = typeOf(endpoint, model);
         return type === undefined ? [] : [{ key: modelKey(id, model), id, url, model, type }];
@@ -125,7 +128,6 @@ export const createEngineHealth = ({ liveness, models }: HealthOptions, deps: He
       deps,
     );
 
-  const ofEngines = liveness && parts.use(watchEngines(liveness));
   const ofModels = models && parts.use(watchModels(models));
   const none: ReadonlySet<string> = new Set();
   let excluded: Excluded = { engines: none, models: none };

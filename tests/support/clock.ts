@@ -4,6 +4,8 @@ import type { Clock } from "../../src/core/clock.ts";
 export interface TestClock extends Clock {
   /** Moves both times on and runs what falls due on the way, in order and at its own time. */
   readonly advance: (byMs: number) => void;
+  /** Moves both times on and runs nothing, as an event loop that is held up; what fell due runs late. */
+  readonly stall: (byMs: number) => void;
   /** Milliseconds until each waiting task is due, soonest first. */
   readonly waiting: () => readonly number[];
 }
@@ -37,10 +39,13 @@ export const createTestClock = (epochMs = 1_700_000_000_000): TestClock => {
         const [next] = soonestFirst();
         if (!next || next.dueAt > end) break;
         remove(next);
-        monotonicMs = next.dueAt;
+        monotonicMs = Math.max(monotonicMs, next.dueAt);
         next.task();
       }
-      monotonicMs = end;
+      monotonicMs = Math.max(monotonicMs, end);
+    },
+    stall: (byMs) => {
+      monotonicMs += byMs;
     },
     waiting: () => soonestFirst().map(({ dueAt }) => dueAt - monotonicMs),
   };

@@ -27,9 +27,9 @@ const start = async (
   return { url, port: Number(port), child, [Symbol.asyncDispose]: child[Symbol.asyncDispose] };
 };
 
-/** Starts the compiled `vllm-router mock-engine` on a free port. */
-export const startEngineProcess = async (args: readonly string[] = []): Promise<EngineProcess> => {
-  const engine = await start(["mock-engine", "--port=0", ...args]);
+/** Starts the compiled `vllm-router mock-engine`, on a free port unless one is given. */
+export const startEngineProcess = async (args: readonly string[] = [], port = 0): Promise<EngineProcess> => {
+  const engine = await start(["mock-engine", `--port=${port}`, ...args]);
   return {
     ...engine,
     state: async () => (await (await fetch(`${engine.url}/mock/state`)).json()) as MockEngineState,
