@@ -22,6 +22,9 @@ interface TestRouterOptions {
   readonly engineApiKey?: string;
   /** No checks unless they are given. */
   readonly health?: Config["health"];
+  /** Engines are not asked for their metrics unless it is given. */
+  readonly engineStatsIntervalSeconds?: number;
+  readonly logStatsIntervalSeconds?: number;
   readonly isDraining?: () => boolean;
 }
 
@@ -44,6 +47,8 @@ export const startRouter = (options: TestRouterOptions): TestRouter => {
     routing: options.routing ?? { logic: "roundrobin", options: { sessionKey: undefined } },
     maxReroutes: options.maxReroutes ?? 0,
     requestStatsWindowSeconds: 60,
+    engineStatsIntervalSeconds: options.engineStatsIntervalSeconds,
+    logStatsIntervalSeconds: options.logStatsIntervalSeconds,
     engineApiKey: options.engineApiKey,
   };
   const router = createRouter(config, {
