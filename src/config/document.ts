@@ -65,7 +65,7 @@ const parseJson = (text: string): Value => {
 const parseYaml = async (text: string): Promise<Value> => {
   // Not at the top: it takes a while to load, and most routers read no YAML.
   const { parseDocument } = await import("yaml");
-  const document = parseDocument(text, { schema: "failsafe", customTags: ["null"], logLevel: "silent" });
+  const document = parseDocument(text, { schema: "failsafe", customTags: ["null"], logLevel: "error" });
   const [problem, ...problems] = [...document.errors, ...document.warnings].map(
     // The lines after the first show the place again, as a drawing.
     ({ message }) => `it is not YAML: ${message.split("\n", 1)[0]?.replace(/:$/, "") ?? message}`,
