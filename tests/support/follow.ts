@@ -45,12 +45,7 @@ interface Given {
 }
 
 /** A router that follows a file in a folder of its own, with time standing still. */
-export const follow = async ({
-  text = configText(engines(1, 2)),
-  argv = [],
-  name = "router.json",
-  ...given
-}: Given = {}) => {
+export const follow = async ({ text = configText(engines(1, 2)), argv = [], ...given }: Given = {}) => {
   await using started = new AsyncDisposableStack();
   const folder = await mkdtemp(join(tmpdir(), "router-reload-"));
   started.defer(async () => rm(folder, { recursive: true }));
