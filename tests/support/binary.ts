@@ -18,11 +18,21 @@ const modifiedAt = async (path: string): Promise<number> => {
   return status?.mtimeMs ?? Number.NEGATIVE_INFINITY;
 };
 
+// One pattern each: with a slash in braces the runtime's glob finds nothing.
+const SOURCES = [
+  "src/**",
+  "scripts/build.ts",
+  "scripts/platforms.ts",
+  "scripts/build/*",
+  "package.json",
+  "bun.lock",
+];
+
 const isFresh = async (executable: string): Promise<boolean> => {
   const builtAt = await modifiedAt(executable);
-  const sources = new Bun.Glob("{src/**,scripts/{build,platforms}.ts,scripts/build/*,package.json,bun.lock}");
-  for await (const path of sources.scan({ cwd: repository, absolute: true }))
-    if ((await modifiedAt(path)) > builtAt) return false;
+  for (const pattern of SOURCES)
+    for await (const path of new Bun.Glob(pattern).scan({ cwd: repository, absolute: true }))
+      if ((await modifiedAt(path)) > builtAt) return false;
   return builtAt > Number.NEGATIVE_INFINITY;
 };
 
