@@ -76,6 +76,21 @@ describe("candidates", () => {
     expect(candidates?.[0].requests.inPrefill).toBe(0);
   });
 
+  test("show what their engine says of itself as it is when they are looked at", () => {
+    const said = new Map([["a", { running: 1 }]]);
+    const ledger = createRequestLedger({ windowMs: 60_000 }, { clock: createTestClock() });
+    const endpoints = [engine("a", "m"), engine("b", "m")];
+    const fleet = createFleet(
+      { endpoints, hasSeen: () => true, [Symbol.asyncDispose]: async () => {} },
+      { ...ledger, engine: (id) => said.get(id) },
+    );
+    const candidates = fleet.candidates("m");
+    expect(candidates?.map((candidate) => candidate.engine)).toEqual([{ running: 1 }, undefined]);
+    said.set("b", { running: 2 });
+    expect(candidates?.[1]?.engine).toEqual({ running: 2 });
+    expect(fleet.candidates("m")).toBe(candidates);
+  });
+
   test("keep the load of an engine that others join or leave", () => {
     const { fleet, ledger, discover } = start(engine("a", "m"), engine("b", "m"));
     const ticket = ledger.begin("a");
