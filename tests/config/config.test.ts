@@ -183,3 +183,88 @@ test("arbitrary values give a configuration or problems, never a throw", () => {
     }),
   );
 });
+
+describe("health checks", () => {
+  const types = ["--static-backend-health-checks", "--static-model-types=chat,score"];
+  const thresholds = { fall: 3, rise: 2 };
+  const liveness = { path: "/health", intervalMs: 5000, timeoutMs: 2000, thresholds };
+
+  test("are light ones unless they are turned off", () => {
+    expect(configOf(staticArgv()).health).toEqual({ liveness });
+    expect(configOf(["http://a"]).health).toEqual({ liveness });
+    expect(configOf([...staticArgv(), "--disable-health-check"]).health).toEqual({});
+    const argv =
+      "--health-check-endpoint=/ping --health-check-interval-secs=0.5 --health-check-timeout-secs=0.25" +
+      " --health-failure-threshold=1 --health-success-threshold=4";
+    expect(configOf([...staticArgv(), ...argv.split(" ")]).health).toEqual({
+      liveness: { path: "/ping", intervalMs: 500, timeoutMs: 250, thresholds: { fall: 1, rise: 4 } },
+    });
+  });
+
+  test("are real requests as well where they are asked for", () => {
+    const models = { intervalMs: 60_000, timeoutMs: 10_000, thresholds };
+    expect(configOf([...staticArgv(), ...types]).health).toEqual({ liveness, models });
+    const quick = [
+      "--static-backend-health-check-interval=5",
+      "--static-backend-health-check-timeout-seconds=2",
+    ];
+    expect(configOf([...staticArgv(), ...types, ...quick]).health).toEqual({
+      liveness,
+      models: { ...models, intervalMs: 5000, timeoutMs: 2000 },
+    });
+    const byUrl = [
+      "http://a",
+      "--static-models=m",
+      "--static-backend-health-checks",
+      "--static-model-types=chat",
+    ];
+    expect(configOf(byUrl).health).toEqual({ liveness, models });
+  });
+
+  test.each([
+    [
+      ["--static-backend-health-checks"],
+      ["Static model types must be provided when using the backend healthcheck."],
+    ],
+    [
+      ["--static-backend-health-checks", "--static-model-types=chat,Chat"],
+      [
+        "The model type 'Chat' is not supported. Supported model types are 'chat,completion,embeddings,rerank,score,transcription,vision,messages'",
+      ],
+    ],
+    [
+      ["--static-backend-health-checks", "--static-model-types=,chat"],
+      [
+        "The model type '' is not supported. Supported model types are 'chat,completion,embeddings,rerank,score,transcription,vision,messages'",
+      ],
+    ],
+  ])("that cannot be are refused in the reference's words: %p", (argv, sentences) => {
+    expect(problemsOf([...staticArgv(), ...argv])).toEqual(
+      sentences.map((sentence) => expect.stringContaining(sentence)),
+    );
+  });
+
+  test("need a model to ask for", () => {
+    expect(problemsOf(["http://a", "--static-backend-health-checks", "--static-model-types=chat"])).toEqual([
+      expect.stringMatching(
+        /^--static-models: Static models must be provided when using the backend healthcheck/,
+      ),
+    ]);
+  });
+
+  test("leave types alone that nothing reads", () => {
+    expect(problemsOf([...staticArgv(), "--static-model-types=chat,whatever"])).toEqual([]);
+  });
+
+  test.each([
+    "--health-check-interval-secs=0",
+    "--health-check-timeout-secs=-1",
+    "--health-failure-threshold=0",
+    "--health-success-threshold=0",
+    "--health-check-endpoint=health",
+    "--health-check-endpoint=/a b",
+    "--health-check-endpoint=",
+  ])("have no %s", (argument) => {
+    expect(problemsOf([...staticArgv(), argument])).toHaveLength(1);
+  });
+});

@@ -2,6 +2,8 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { Endpoint } from "../../src/core/endpoint.ts";
 import { createFleet, type Narrowing } from "../../src/fleet/fleet.ts";
+import { createSleepStates } from "../../src/fleet/sleep-states.ts";
+import { type Excluded, modelKey } from "../../src/health/engine-health.ts";
 import { createRequestLedger } from "../../src/stats/request-ledger.ts";
 import { createTestClock } from "../support/clock.ts";
 
@@ -17,6 +19,7 @@ const start = (...initial: readonly Endpoint[]) => {
   const clock = createTestClock();
   const ledger = createRequestLedger({ windowMs: 60_000 }, { clock });
   let endpoints: readonly Endpoint[] = initial;
+  let excluded: Excluded = { engines: new Set(), models: new Set() };
   const seen = new Set(initial.flatMap(({ models }) => models));
   const fleet = createFleet(
     {
@@ -27,13 +30,26 @@ const start = (...initial: readonly Endpoint[]) => {
       [Symbol.asyncDispose]: async () => {},
     },
     ledger,
+    createSleepStates(),
+    {
+      get excluded() {
+        return excluded;
+      },
+    },
   );
   const idsFor = (model: string, narrowing?: Narrowing): string[] | undefined =>
     fleet.candidates(model, narrowing)?.map(({ endpoint: { id } }) => id);
   const discover = (...found: readonly Endpoint[]): void => {
     endpoints = found;
   };
-  return { fleet, ledger, idsFor, discover };
+  /** Engines by their id, models as `[id, model]`. */
+  const exclude = (...failing: readonly (string | readonly [id: string, model: string])[]): void => {
+    excluded = {
+      engines: new Set(failing.filter((what) => typeof what === "string")),
+      models: new Set(failing.flatMap((what) => (typeof what === "string" ? [] : [modelKey(...what)]))),
+    };
+  };
+  return { fleet, ledger, idsFor, discover, exclude };
 };
 
 describe("candidates", () => {
@@ -111,7 +127,7 @@ describe("candidates", () => {
     expect(idsFor("m", { only: "a", except: new Set(["b"]) })).toEqual(["a"]);
   });
 
-  test("are those of a plain filter, whatever sleeps, fails, is asked for or was discovered", () => {
+  test("are those of a plain filter, whatever sleeps, is sick, fails, is asked for or was discovered", () => {
     const model = fc.constantFrom("m", "n", "o");
     const id = fc.constantFrom("a", "b", "c", "d");
     const found = fc
@@ -121,18 +137,24 @@ describe("candidates", () => {
       );
     fc.assert(
       fc.property(
-        fc.array(fc.tuple(found, id, fc.boolean()), { minLength: 1 }),
+        fc.array(fc.tuple(found, id, fc.boolean(), fc.array(fc.oneof(id, fc.tuple(id, model)))), {
+          minLength: 1,
+        }),
         model,
         fc.record({ only: fc.option(id, { nil: undefined }), except: fc.uniqueArray(id) }),
         (changes, wanted, { only, except }) => {
-          const { fleet, idsFor, discover } = start();
+          const { fleet, idsFor, discover, exclude } = start();
           const asleep = new Map<string, boolean>();
-          for (const [endpoints, sleeper, sleeps] of changes) {
+          for (const [endpoints, sleeper, sleeps, sick] of changes) {
             discover(...endpoints);
+            exclude(...sick);
+            const isSick = (each: string, one: string): boolean =>
+              sick.some((what) => what === each || (what[0] === each && what[1] === one));
             fleet.setSleeping(sleeper, sleeps);
             asleep.set(sleeper, sleeps);
             const expected = endpoints
               .filter(({ id: each, models }) => models.includes(wanted) && asleep.get(each) !== true)
+              .filter(({ id: each }) => !isSick(each, wanted))
               .map(({ id: each }) => each)
               .filter((each) => (only === undefined || each === only) && !new Set<string>(except).has(each));
             const ids = idsFor(wanted, { only, except: new Set(except) });
@@ -169,6 +191,43 @@ describe("an engine that sleeps", () => {
     fleet.setSleeping("a", true);
     discover(engine("a", "m", "n"), engine("b", "m"));
     expect([idsFor("m"), idsFor("n")]).toEqual([["b"], undefined]);
+  });
+});
+
+describe("an engine that fails its checks", () => {
+  test("gets no requests until it passes them, and is still found and listed", () => {
+    const { fleet, idsFor, exclude } = start(engine("a", "m", "n"), engine("b", "m"));
+    exclude("a");
+    expect([idsFor("m"), idsFor("n"), idsFor("m", { only: "a" })]).toEqual([["b"], undefined, undefined]);
+    expect(fleet.find("a")?.url).toBe("http://a");
+    expect(fleet.endpoints).toHaveLength(2);
+    expect(fleet.onlyModel()).toBeUndefined();
+    expect(fleet.missing("n").code).toBe("no_endpoint");
+    exclude();
+    expect([idsFor("m"), idsFor("n")]).toEqual([["a", "b"], ["a"]]);
+  });
+
+  test("for one of its models serves the others", () => {
+    const { idsFor, exclude } = start(engine("a", "m", "n"), engine("b", "m"));
+    exclude(["a", "m"]);
+    expect([idsFor("m"), idsFor("n")]).toEqual([["b"], ["a"]]);
+  });
+});
+
+describe("the counts", () => {
+  test("tell who exists, who is healthy, and who gets requests", () => {
+    const { fleet, exclude, discover } = start(engine("a", "m", "n"), engine("b", "m"), engine("c", "m"));
+    expect(fleet.counts()).toEqual({ total: 3, healthy: 3, routable: 3 });
+    exclude("a", ["b", "m"]);
+    expect(fleet.counts()).toEqual({ total: 3, healthy: 1, routable: 1 });
+    exclude(["a", "m"]);
+    expect(fleet.counts()).toEqual({ total: 3, healthy: 3, routable: 3 });
+    fleet.setSleeping("b", true);
+    expect(fleet.counts()).toEqual({ total: 3, healthy: 3, routable: 2 });
+    exclude("a", "b");
+    expect(fleet.counts()).toEqual({ total: 3, healthy: 1, routable: 1 });
+    discover();
+    expect(fleet.counts()).toEqual({ total: 0, healthy: 0, routable: 0 });
   });
 });
 

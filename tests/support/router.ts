@@ -9,6 +9,8 @@ export interface TestRouter extends AsyncDisposable {
   readonly port: number;
   /** Everything it logged, in order. */
   readonly lines: readonly string[];
+  /** Resolves when a line that matches was logged. */
+  readonly logged: (pattern: RegExp) => Promise<void>;
   readonly router: Router;
 }
 
@@ -31,7 +33,12 @@ interface TestRouterOptions {
 /** Starts a router on a free port; disposing it closes every connection. */
 export const startRouter = (options: TestRouterOptions): TestRouter => {
   const lines: string[] = [];
-  const write: WriteLine = (_stream, line) => lines.push(line);
+  let waiting: { readonly pattern: RegExp; readonly resolve: () => void }[] = [];
+  const write: WriteLine = (_stream, line) => {
+    lines.push(line);
+    for (const { pattern, resolve } of waiting) if (pattern.test(line)) resolve();
+    waiting = waiting.filter(({ pattern }) => !pattern.test(line));
+  };
   const log = createLog({ level: "debug", format: "text" }, { clock: systemClock, write });
   const config: Config = {
     server: {
@@ -72,6 +79,12 @@ export const startRouter = (options: TestRouterOptions): TestRouter => {
     url: `http://127.0.0.1:${port}`,
     port,
     lines,
+    logged: async (pattern) => {
+      if (lines.some((line) => pattern.test(line))) return;
+      const { promise, resolve } = Promise.withResolvers<void>();
+      waiting.push({ pattern, resolve });
+      await promise;
+    },
     router,
     [Symbol.asyncDispose]: async () => {
       await server.stop(true);
