@@ -3,7 +3,7 @@ import { constants, openSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { engineFetch, systemClock } from "../src/platform.ts";
+import { engineFetch, engineReach, systemClock, systemRandom } from "../src/platform.ts";
 import { repository } from "./support/binary.ts";
 import { rawAnswer, startRawEngine } from "./support/raw-engine.ts";
 
@@ -56,6 +56,39 @@ describe("a request to an engine", () => {
     expect(engine.connections()).toBe(2);
     expect(engine.requests[2]?.head).not.toMatch(/^fresh/im);
   });
+});
+
+describe("whether an engine can be reached", () => {
+  const { signal } = new AbortController();
+
+  test("is whether it takes a connection, which is closed at once and carries nothing", async () => {
+    await using engine = await startRawEngine(() => {});
+    expect(await engineReach(`${engine.url}/some/path`, signal)).toBe(true);
+    await engine.closed(0);
+    expect(engine.requests).toEqual([]);
+    await engine[Symbol.asyncDispose]();
+    expect(await engineReach(engine.url, signal)).toBe(false);
+  });
+
+  test("is not, where its name is nobody's", async () => {
+    expect(await engineReach("http://nobody.invalid:8000", signal)).toBe(false);
+  });
+
+  test("is not, when the time is up before", async () => {
+    await using engine = await startRawEngine(() => {});
+    const deadline = new AbortController();
+    const reached = engineReach(engine.url, deadline.signal);
+    deadline.abort();
+    expect(await reached).toBe(false);
+    expect(await engineReach(engine.url, deadline.signal)).toBe(false);
+  });
+});
+
+test("randomness is spread from 0 to below 1", () => {
+  const drawn = Array.from({ length: 1000 }, () => systemRandom());
+  expect(drawn.every((value) => value >= 0 && value < 1)).toBe(true);
+  expect(Math.min(...drawn)).toBeLessThan(0.1);
+  expect(Math.max(...drawn)).toBeGreaterThan(0.9);
 });
 
 describe("the real clock", () => {
