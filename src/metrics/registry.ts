@@ -13,8 +13,6 @@ export interface Registry {
     name: Name,
     labels: LabelValues<Name>,
   ) => Pick<Histogram, "observe">;
-  /** Drops every series of a gauge, so that only what is set anew is written. */
-  readonly clear: (name: MetricName<"gauge">) => void;
   /** Drops the series of servers that are not among these. */
   readonly keepServers: (servers: ReadonlySet<string>) => void;
   /** All of it in the Prometheus text format 0.0.4. */
@@ -30,7 +28,7 @@ interface Series<Kind> {
 
 /** Prometheus series for every row of the catalog. */
 export const createRegistry = ({ clock }: { readonly clock: Pick<Clock, "now"> }): Registry => {
-  const createFamily = <Kind extends { readonly lines: () => string }>(
+  const createFamily = <Kind extends { readonly write: (pieces: string[]) => void }>(
     name: MetricName,
     create: (labels: string) => Kind,
   ) => {
@@ -52,12 +50,12 @@ export const createRegistry = ({ clock }: { readonly clock: Pick<Clock, "now"> }
         series.set(key, added);
         return added.of;
       },
-      text: (): string => {
-        let text = head;
-        for (const each of series.values()) text += each.of.lines();
-        text += createdHead;
-        if (createdHead !== "") for (const { created } of series.values()) text += created;
-        return text;
+      write: (pieces: string[]): void => {
+        pieces.push(head);
+        for (const each of series.values()) each.of.write(pieces);
+        if (createdHead === "") return;
+        pieces.push(createdHead);
+        for (const { created } of series.values()) pieces.push(created);
       },
     };
   };
@@ -92,7 +90,6 @@ export const createRegistry = ({ clock }: { readonly clock: Pick<Clock, "now"> }
     counter: (name, labels) => find(values, name).of(labels),
     gauge: (name, labels) => find(values, name).of(labels),
     histogram: (name, labels) => find(histograms, name).of(labels),
-    clear: (name) => find(values, name).series.clear(),
     keepServers: (servers) => {
       for (const { series } of families.values()) {
         for (const [key, { server }] of series) {
@@ -101,9 +98,9 @@ export const createRegistry = ({ clock }: { readonly clock: Pick<Clock, "now"> }
       }
     },
     text: () => {
-      let text = "";
-      for (const family of families.values()) text += family.text();
-      return text;
+      const pieces: string[] = [];
+      for (const family of families.values()) family.write(pieces);
+      return pieces.join("");
     },
   };
 };

@@ -5,6 +5,7 @@ import type { HostUsage } from "../core/host-usage.ts";
 import type { RequestObserver, RequestStats } from "../core/request-stats.ts";
 import { OTHER_MODEL } from "./catalog.ts";
 import { createRegistry } from "./registry.ts";
+import type { Value } from "./series.ts";
 
 /** The series of requests to one engine for one model. */
 export interface RequestSeries extends RequestObserver {
@@ -43,6 +44,25 @@ const ERROR_TYPES: Readonly<Partial<Record<ErrorCode, string>>> = {
   upstream_timeout: "ServerTimeoutError",
 };
 
+/** Filled anew at each scrape. */
+const ENGINE_GAUGES = [
+  "vllm:num_requests_running",
+  "vllm:num_requests_waiting",
+  "vllm:gpu_prefix_cache_hit_rate",
+  "vllm:gpu_prefix_cache_hits_total",
+  "vllm:gpu_prefix_cache_queries_total",
+  "vllm:current_qps",
+  "vllm:avg_decoding_length",
+  "vllm:num_prefill_requests",
+  "vllm:num_decoding_requests",
+  "vllm:healthy_pods_total",
+  "vllm:avg_latency",
+  "vllm:avg_itl",
+  "vllm:num_requests_swapped",
+] as const;
+
+type EngineGauge = (typeof ENGINE_GAUGES)[number];
+
 /** How the reference writes a mean of nothing. */
 const NOTHING = -1;
 
@@ -56,7 +76,8 @@ export const createRouterMetrics = (
   const registry = createRegistry({ clock });
   const { counter, gauge, histogram } = registry;
   const seriesByServer = new Map<string, Map<string, RequestSeries>>();
-  let known: ReadonlySet<string> = new Set();
+  let engineIds: ReadonlySet<string> = new Set();
+  const gaugesByServer = new Map<string, Map<EngineGauge, Value>>();
   const arrivals = new Map<string, ReturnType<typeof counter>>();
   const durations = new Map<string, ReturnType<typeof histogram>>();
   const overhead = histogram("vllm_router_overhead_seconds", {});
@@ -71,7 +92,7 @@ export const createRouterMetrics = (
     const firstTokens = histogram("vllm_router_time_to_first_token_seconds", names);
     const gaps = histogram("vllm_router_inter_token_latency_seconds", names);
     const successes = histogram("vllm:request_latency_seconds", { ...names, status: "success" });
-    const errors = histogram("vllm:request_latency_seconds", { ...names, status: "error" });
+    const errors = () => histogram("vllm:request_latency_seconds", { ...names, status: "error" });
     const input = counter("vllm:input_tokens_total", names);
     const output = counter("vllm:output_tokens_total", names);
     const streams = gauge("vllm_router_active_streams", names);
@@ -102,31 +123,39 @@ export const createRouterMetrics = (
         outcomes[outcome].add(1);
         if (outcome === "done") successes.observe(ms / 1000);
         // How long a client waited that left says nothing of the engine.
-        else if (outcome !== "client_closed") errors.observe(ms / 1000);
+        else if (outcome !== "client_closed") errors().observe(ms / 1000);
       },
     };
   };
 
-  const readEngine = ({ url: server, isHealthy, requests, engine }: EngineReading): void => {
+  const gaugesOf = (server: string) => {
+    const known = gaugesByServer.get(server);
+    if (known) return known;
+    const of = (name: EngineGauge) => [name, gauge(name, { server })] as const;
+    const gauges = new Map(ENGINE_GAUGES.map(of));
+    gaugesByServer.set(server, gauges);
+    return gauges;
+  };
+
+  const readEngine = ({ url, isHealthy, requests, engine }: EngineReading): void => {
     const { inPrefill, inDecode, qps, latencyMs, interTokenMs, decodeLength } = requests;
-    const names = { server };
+    const gauges = gaugesOf(url);
+    const add = (name: EngineGauge, by: number) => gauges.get(name)?.add(by);
+    const set = (name: EngineGauge, to: number | undefined) => gauges.get(name)?.set(to);
     // Two engines may stand behind one address under different labels; what is counted adds up.
-    gauge("vllm:num_requests_running", names).add(inPrefill + inDecode);
-    gauge("vllm:num_prefill_requests", names).add(inPrefill);
-    gauge("vllm:num_decoding_requests", names).add(inDecode);
-    gauge("vllm:current_qps", names).add(qps ?? 0);
-    gauge("vllm:healthy_pods_total", names).set(isHealthy ? 1 : 0);
-    gauge("vllm:avg_latency", names).set(seconds(latencyMs));
-    gauge("vllm:avg_itl", names).set(seconds(interTokenMs));
-    gauge("vllm:avg_decoding_length", names).set(decodeLength ?? NOTHING);
-    gauge("vllm:num_requests_swapped", names).set(engine?.swapped ?? 0);
-    const told = [
-      ["vllm:num_requests_waiting", engine?.waiting],
-      ["vllm:gpu_prefix_cache_hit_rate", engine?.prefixCacheHitRate],
-      ["vllm:gpu_prefix_cache_hits_total", engine?.prefixCacheHits],
-      ["vllm:gpu_prefix_cache_queries_total", engine?.prefixCacheQueries],
-    ] as const;
-    for (const [name, value] of told) if (value !== undefined) gauge(name, names).set(value);
+    add("vllm:num_requests_running", inPrefill + inDecode);
+    add("vllm:num_prefill_requests", inPrefill);
+    add("vllm:num_decoding_requests", inDecode);
+    add("vllm:current_qps", qps ?? 0);
+    set("vllm:healthy_pods_total", isHealthy ? 1 : 0);
+    set("vllm:avg_latency", seconds(latencyMs));
+    set("vllm:avg_itl", seconds(interTokenMs));
+    set("vllm:avg_decoding_length", decodeLength ?? NOTHING);
+    set("vllm:num_requests_swapped", engine?.swapped ?? 0);
+    set("vllm:num_requests_waiting", engine?.waiting);
+    set("vllm:gpu_prefix_cache_hit_rate", engine?.prefixCacheHitRate);
+    set("vllm:gpu_prefix_cache_hits_total", engine?.prefixCacheHits);
+    set("vllm:gpu_prefix_cache_queries_total", engine?.prefixCacheQueries);
   };
 
   return {
@@ -151,15 +180,17 @@ export const createRouterMetrics = (
     },
     overhead: (ms) => overhead.observe(ms / 1000),
     engines: (ids) => {
-      changes.added.add(ids.difference(known).size);
-      changes.removed.add(known.difference(ids).size);
-      known = ids;
+      changes.added.add(ids.difference(engineIds).size);
+      changes.removed.add(engineIds.difference(ids).size);
+      engineIds = ids;
     },
     text: (engines, host) => {
       const servers = new Set(engines.map(({ url }) => url));
       registry.keepServers(servers);
-      for (const server of seriesByServer.keys()) if (!servers.has(server)) seriesByServer.delete(server);
-      for (const name of ENGINE_GAUGES) registry.clear(name);
+      for (const map of [seriesByServer, gaugesByServer]) {
+        for (const server of map.keys()) if (!servers.has(server)) map.delete(server);
+      }
+      for (const gauges of gaugesByServer.values()) for (const each of gauges.values()) each.set(undefined);
       for (const engine of engines) readEngine(engine);
       if (host) {
         gauge("router_cpu_usage_percent", {}).set(host.cpuPercent);
@@ -170,20 +201,3 @@ export const createRouterMetrics = (
     },
   };
 };
-
-/** Filled anew at each scrape. */
-const ENGINE_GAUGES = [
-  "vllm:num_requests_running",
-  "vllm:num_requests_waiting",
-  "vllm:gpu_prefix_cache_hit_rate",
-  "vllm:gpu_prefix_cache_hits_total",
-  "vllm:gpu_prefix_cache_queries_total",
-  "vllm:current_qps",
-  "vllm:avg_decoding_length",
-  "vllm:num_prefill_requests",
-  "vllm:num_decoding_requests",
-  "vllm:healthy_pods_total",
-  "vllm:avg_latency",
-  "vllm:avg_itl",
-  "vllm:num_requests_swapped",
-] as const;

@@ -7,29 +7,31 @@ const escapeValue = (value: string): string =>
 
 const named = (name: string, labels: string): string => (labels === "" ? `${name} ` : `${name}{${labels}} `);
 
-/** Something that is written as lines of the text format. */
+/** Something that adds its lines, in pieces, to those of a text: joined once, which is what a large text costs. */
 interface Written {
-  readonly lines: () => string;
+  readonly write: (pieces: string[]) => void;
 }
 
-/** A number that is counted up, or set. */
+/** A number that is counted up, or set; it is not written while it is unset. */
 export interface Value extends Written {
   readonly add: (by: number) => void;
-  readonly set: (to: number) => void;
+  readonly set: (to: number | undefined) => void;
 }
 
-/** One series of a counter or a gauge. */
+/** One series of a counter or a gauge, 0 at first. */
 export const createValue = (name: string, labels: string): Value => {
   const prefix = named(name, labels);
-  let value = 0;
+  let value: number | undefined = 0;
   return {
     add: (by) => {
-      value += by;
+      value = (value ?? 0) + by;
     },
     set: (to) => {
       value = to;
     },
-    lines: () => `${prefix}${value}\n`,
+    write: (pieces) => {
+      if (value !== undefined) pieces.push(prefix, String(value), "\n");
+    },
   };
 };
 
@@ -58,14 +60,13 @@ export const createHistogram = (name: string, labels: string, bounds: readonly n
       counts[bucket] = (counts[bucket] ?? 0) + 1;
       sum += value;
     },
-    lines: () => {
-      let text = "";
+    write: (pieces) => {
       let cumulative = 0;
       for (let bucket = 0; bucket < prefixes.length; bucket += 1) {
         cumulative += counts[bucket] ?? 0;
-        text += `${prefixes[bucket]}${cumulative}\n`;
+        pieces.push(prefixes[bucket] ?? "", String(cumulative), "\n");
       }
-      return `${text}${countPrefix}${cumulative}\n${sumPrefix}${sum}\n`;
+      pieces.push(countPrefix, String(cumulative), "\n", sumPrefix, String(sum), "\n");
     },
   };
 };
