@@ -52,7 +52,7 @@ const run = async (): Promise<number> => {
     env: process.env,
     write: writer.write,
     columns: () => process.stdout.columns ?? 100,
-    isTerminal: () => isatty(1),
+    isTerminal: (stream) => isatty(stream === "stdout" ? 1 : 2),
     clock: systemClock,
     fetch: engineFetch,
     reach: engineReach,

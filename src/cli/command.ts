@@ -17,7 +17,7 @@ export interface CliPlatform {
   /** Width of the terminal; asked only where it matters, since it takes 10 ms to know. */
   readonly columns: () => number;
   /** Whether standard output is a terminal. */
-  readonly isTerminal: () => boolean;
+  readonly isTerminal: (stream: "stdout" | "stderr") => boolean;
   readonly clock: Clock;
   readonly fetch: EngineFetch;
   readonly reach: EngineReach;

@@ -1,4 +1,5 @@
 import type { Clock } from "./clock.ts";
+import { createRedact } from "./redact.ts";
 
 /** Severity words of `--log-level`, least severe first. */
 export const logLevels = ["trace", "debug", "info", "warning", "error", "critical"] as const;
@@ -61,42 +62,59 @@ const createTimestamps = (): ((epochMs: number) => string) => {
 interface LogOptions {
   readonly level: LogLevel;
   readonly format: (typeof logFormats)[number];
+  /** Masked wherever they stand in a message. */
+  readonly secrets?: readonly string[];
+  /** Whether a person reads the stream on a terminal: text is coloured there, up to the colon as in the reference. */
+  readonly isColored?: (stream: "stdout" | "stderr") => boolean;
 }
+
+/** Colours of SGR (ECMA-48 section 8.3.117). */
+const COLORS: Readonly<Record<LogLevel, number>> = {
+  trace: 90,
+  debug: 36,
+  info: 32,
+  warning: 33,
+  error: 31,
+  critical: 35,
+};
 
 /** Writes lines as the reference does: INFO and below to stdout, WARNING and above to stderr. */
 export const createLog = (
-  { level, format }: LogOptions,
+  { level, format, secrets, isColored = () => false }: LogOptions,
   { clock, write }: { readonly clock: Clock; readonly write: WriteLine },
 ): Log => {
   const threshold = logLevels.indexOf(level);
   const timestamp = createTimestamps();
+  const redact = createRedact(secrets);
+  const clean = (message: string): string => redact(escapeLine(message));
   const isEnabled = (candidate: LogLevel): boolean => logLevels.indexOf(candidate) >= threshold;
 
   const recorder = (lineLevel: LogLevel) => {
     if (!isEnabled(lineLevel)) return () => {};
     const stream = logLevels.indexOf(lineLevel) >= logLevels.indexOf("warning") ? "stderr" : "stdout";
     const word = lineLevel.toUpperCase();
+    const [color, plain] = isColored(stream) ? [`\u001b[${COLORS[lineLevel]}m`, "\u001b[0m"] : ["", ""];
     return (escaped: string): void => {
       const at = timestamp(clock.now());
       write(
         stream,
         format === "json"
           ? `${JSON.stringify({ timestamp: at, level: word, logger: "vllm_router", message: escaped })}\n`
-          : `[${at}] ${word}: ${escaped} (vllm_router)\n`,
+          : `${color}[${at}] ${word}:${plain} ${escaped} (vllm_router)\n`,
       );
     };
   };
 
   const writer = (lineLevel: LogLevel) => {
     const record = recorder(lineLevel);
-    return isEnabled(lineLevel) ? (message: string) => record(escapeLine(message)) : record;
+    return isEnabled(lineLevel) ? (message: string) => record(clean(message)) : record;
   };
   const recordInfo = recorder("info");
 
   return {
     debug: writer("debug"),
     info: writer("info"),
-    infoBlock: (lines) => recordInfo(lines.map(escapeLine).join("\n")),
+    infoBlock: (lines) => recordInfo(lines.map(clean).join("\n")),
     warning: writer("warning"),
     error: writer("error"),
     isEnabled,

@@ -40,7 +40,7 @@ export interface DemoDeps {
   /** Width of the terminal. */
   readonly columns: () => number;
   /** Whether standard output is a terminal. */
-  readonly isTerminal: () => boolean;
+  readonly isTerminal: (stream: "stdout" | "stderr") => boolean;
   /** Ends the demo when it aborts. */
   readonly stop: AbortSignal;
   /** Cuts what is still under way then. */
@@ -88,7 +88,7 @@ export const runDemo = async (
 ): Promise<number> => {
   const log = createLog({ level: "warning", format: "text" }, { clock, write });
   const print = (text: string): void => write("stdout", text);
-  const style = createStyle({ isTerminal: isTerminal(), env });
+  const style = createStyle({ isTerminal: isTerminal("stdout"), env });
   const report = createReport({ style, columns: columns(), write: print });
   const watchers: Watchers = new Map();
 
