@@ -193,6 +193,7 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
     engineStats,
     hostUsage: () => host?.usage(),
     metrics,
+    reloadStatus,
   });
   const app = createApp({
     fleet,

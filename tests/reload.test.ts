@@ -15,6 +15,7 @@ test("nothing happens without a change, from the start on", async () => {
   expect(await live.shown()).toEqual(shown);
   expect(new Set(live.takeLines())).toEqual(new Set([UNCHANGED]));
   expect(live.router.status()).toEqual({ succeeded: 0, failed: 0 });
+  expect(await live.metrics()).toEqual({ success: 0, failure: 0, successful: 1, timestamp: undefined });
 });
 
 describe("a change", () => {
@@ -153,6 +154,12 @@ describe("a file that cannot be used", () => {
     live.clock.advance(INTERVAL_MS);
     await live.look();
     expect(live.takeLines()).toEqual([expect.stringMatching(/^INFO: FILE has not changed, which/)]);
+    expect(await live.metrics()).toEqual({
+      success: 0,
+      failure: 1,
+      successful: 0,
+      timestamp: 1_700_000_010.25,
+    });
     const { body } = await live.get("/readyz?verbose");
     expect(body["config"]).toEqual({
       reloads: 0,
@@ -166,6 +173,7 @@ describe("a file that cannot be used", () => {
     expect((await live.shown())["static_backends"]).toBe(engines(3));
     expect(live.router.status()).toMatchObject({ succeeded: 1, failed: 1 });
     expect(live.router.status().error).toBeUndefined();
+    expect(await live.metrics()).toMatchObject({ success: 1, failure: 1, successful: 1 });
   });
 
   test.each([

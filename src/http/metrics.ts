@@ -1,5 +1,6 @@
 import type { EngineStats } from "../core/engine-stats.ts";
 import type { HostUsage } from "../core/host-usage.ts";
+import type { ReloadStatus } from "../core/reload-status.ts";
 import type { RequestStats } from "../core/request-stats.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import type { RouterMetrics } from "../metrics/router-metrics.ts";
@@ -9,12 +10,14 @@ interface MetricsDeps {
   readonly requests: { readonly of: (endpointId: string) => RequestStats };
   readonly engineStats: (endpointId: string) => EngineStats | undefined;
   readonly hostUsage: () => HostUsage | undefined;
-  readonly metrics: Pick<RouterMetrics, "text">;
+  readonly metrics: Pick<RouterMetrics, "reloads" | "text">;
+  /** Absent where no configuration file is followed. */
+  readonly reloadStatus?: (() => ReloadStatus) | undefined;
 }
 
 /** Creates the answer of `GET /metrics`: everything is there already, nothing is asked of anybody. */
 export const createMetricsAnswer =
-  ({ fleet, requests, engineStats, hostUsage, metrics }: MetricsDeps) =>
+  ({ fleet, requests, engineStats, hostUsage, metrics, reloadStatus }: MetricsDeps) =>
   (): Response => {
     const engines = fleet.endpoints.map(({ id, url }) => ({
       url,
@@ -22,6 +25,7 @@ export const createMetricsAnswer =
       requests: requests.of(id),
       engine: engineStats(id),
     }));
+    if (reloadStatus) metrics.reloads(reloadStatus());
     return new Response(metrics.text(engines, hostUsage()), {
       headers: { "content-type": "text/plain; version=0.0.4; charset=utf-8" },
     });

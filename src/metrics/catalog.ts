@@ -106,6 +106,21 @@ export const catalog = {
     help: "Engines that were added or removed since the start",
     labels: ["change"],
   },
+  vllm_router_config_reloads_total: {
+    type: "counter",
+    help: "Changes of the configuration file since the start: success where it took effect, failure where it could not be used",
+    labels: ["result"],
+  },
+  vllm_router_config_last_reload_successful: {
+    type: "gauge",
+    help: "1 while the configuration file says what is in effect, 0 while it cannot be used",
+    labels: [],
+  },
+  vllm_router_config_last_reload_timestamp_seconds: {
+    type: "gauge",
+    help: "When a change of the configuration file was last dealt with",
+    labels: [],
+  },
   vllm_router_build_info: {
     type: "gauge",
     help: "1, with the version of the router and of its runtime",

@@ -2,6 +2,7 @@ import type { Clock } from "../core/clock.ts";
 import type { ErrorCode } from "../core/errors.ts";
 import type { EngineStats } from "../core/engine-stats.ts";
 import type { HostUsage } from "../core/host-usage.ts";
+import type { ReloadStatus } from "../core/reload-status.ts";
 import type { RequestObserver, RequestStats } from "../core/request-stats.ts";
 import { OTHER_MODEL } from "./catalog.ts";
 import { createRegistry } from "./registry.ts";
@@ -32,6 +33,8 @@ export interface RouterMetrics {
   readonly overhead: (ms: number) => void;
   /** The ids of all engines that there are now. */
   readonly engines: (ids: ReadonlySet<string>) => void;
+  /** What came of changes of the configuration file until now. */
+  readonly reloads: (status: ReloadStatus) => void;
   /** The text of a scrape; what is not of these engines is dropped. */
   readonly text: (engines: readonly EngineReading[], host: HostUsage | undefined) => string;
 }
@@ -86,6 +89,15 @@ export const createRouterMetrics = (
     added: counter("vllm_router_discovery_changes_total", { change: "added" }),
     removed: counter("vllm_router_discovery_changes_total", { change: "removed" }),
   };
+
+  const createReloadSeries = () => ({
+    success: counter("vllm_router_config_reloads_total", { result: "success" }),
+    failure: counter("vllm_router_config_reloads_total", { result: "failure" }),
+    isRight: gauge("vllm_router_config_last_reload_successful", {}),
+    at: gauge("vllm_router_config_last_reload_timestamp_seconds", {}),
+  });
+  let reloads: ReturnType<typeof createReloadSeries> | undefined;
+  let told: ReloadStatus = { succeeded: 0, failed: 0 };
 
   const createSeries = (server: string, model: string): RequestSeries => {
     const names = { server, model };
@@ -183,6 +195,14 @@ export const createRouterMetrics = (
       changes.added.add(ids.difference(engineIds).size);
       changes.removed.add(engineIds.difference(ids).size);
       engineIds = ids;
+    },
+    reloads: (status) => {
+      reloads ??= createReloadSeries();
+      reloads.success.add(status.succeeded - told.succeeded);
+      reloads.failure.add(status.failed - told.failed);
+      reloads.isRight.set(status.error === undefined ? 1 : 0);
+      reloads.at.set(status.lastAt === undefined ? undefined : status.lastAt / 1000);
+      told = status;
     },
     text: (engines, host) => {
       const servers = new Set(engines.map(({ url }) => url));

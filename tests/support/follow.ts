@@ -99,6 +99,19 @@ export const follow = async ({ text = configText(engines(1, 2)), argv = [], ...g
     const response = await router.fetch(ask(path_), { timeout: () => {} });
     return { status: response.status, body: (await response.json()) as Record<string, unknown> };
   };
+  const metrics = async () => {
+    const exposition = await (await router.fetch(ask("/metrics"), { timeout: () => {} })).text();
+    const valueOf = (series: string): number | undefined => {
+      const line = exposition.split("\n").find((each) => each.startsWith(`vllm_router_config_${series} `));
+      return line === undefined ? undefined : Number(line.split(" ")[1]);
+    };
+    return {
+      success: valueOf('reloads_total{result="success"}'),
+      failure: valueOf('reloads_total{result="failure"}'),
+      successful: valueOf("last_reload_successful"),
+      timestamp: valueOf("last_reload_timestamp_seconds"),
+    };
+  };
   const parts = started.move();
   return {
     folder,
@@ -119,6 +132,7 @@ export const follow = async ({ text = configText(engines(1, 2)), argv = [], ...g
     isSettling,
     send: async () => (await router.fetch(chat(), { timeout: () => {} })).status,
     get,
+    metrics,
     shown: async () => (await get("/health")).body["dynamic_config"] as Record<string, unknown>,
     /** Lets the file be looked at, and a change settle. */
     look: async () => {
