@@ -20,14 +20,16 @@ interface Setting {
   readonly isBusy?: () => boolean;
   readonly random?: () => number;
   readonly states?: Map<string, Health>;
+  readonly thresholds?: { readonly fall: number; readonly rise: number };
 }
 
 /** A checker over probes that a test answers by hand; every first probe comes at once unless `random` says otherwise. */
-const start = ({ keys = ["a"], intervalMs = 5000, isBusy, random, states }: Setting = {}) => {
+const start = ({ keys = ["a"], intervalMs = 5000, isBusy, random, states, thresholds }: Setting = {}) => {
   const clock = createTestClock();
   let targets = keys.map((key) => ({ key }));
   const probes: { readonly key: string; readonly at: number }[] = [];
   const changes: string[] = [];
+  const changedAt: number[] = [];
   let answer: (key: string, signal: AbortSignal) => Promise<Finding> = async () => pass;
   let aborted = 0;
   const known = states ?? new Map<string, Health>();
@@ -42,9 +44,12 @@ const start = ({ keys = ["a"], intervalMs = 5000, isBusy, random, states }: Sett
       isBusy: async () => isBusy?.() ?? false,
       intervalMs,
       timeoutMs: 2000,
-      thresholds: { fall: 3, rise: 2 },
+      thresholds: thresholds ?? { fall: 3, rise: 2 },
       states: known,
-      onChange: ({ key }, isUp, reason) => changes.push(`${key} ${isUp ? "up" : "down"}: ${reason}`),
+      onChange: ({ key }, isUp, reason) => {
+        changes.push(`${key} ${isUp ? "up" : "down"}: ${reason}`);
+        changedAt.push(clock.monotonic());
+      },
     },
     // 0.5 is no jitter, but for the first probes, which it puts in the middle of their spread.
     { clock, random: random ?? (() => 0.5) },
@@ -58,6 +63,7 @@ const start = ({ keys = ["a"], intervalMs = 5000, isBusy, random, states }: Sett
     clock,
     probes,
     changes,
+    changedAt,
     states: known,
     aborted: () => aborted,
     answer: (how: typeof answer) => (answer = how),
@@ -110,6 +116,20 @@ describe("the checker", () => {
     answer(async () => dead);
     await live(2.5);
     expect([changes, [...checker.down]]).toEqual([["a down: dead"], ["a"]]);
+  });
+
+  test("does not flap with an engine that is up for a second and down for a second", async () => {
+    let seed = 1;
+    // A generator of Lehmer: the same run each time, and phases of every kind.
+    const random = (): number => (seed = (seed * 48_271) % 2_147_483_647) / 2_147_483_647;
+    const { clock, live, answer, changedAt } = start({ random, thresholds: { fall: 1, rise: 1 } });
+    answer(async () => (Math.floor(clock.monotonic() / 1000) % 2 === 0 ? pass : fail));
+    await live(600);
+    expect(changedAt.length).toBeGreaterThan(20);
+    const crowded = changedAt.filter(
+      (at, index) => (changedAt[index + 2] ?? Number.POSITIVE_INFINITY) - at < 30_000,
+    );
+    expect(crowded).toEqual([]);
   });
 
   test("takes a rejection for a failure, and a change is told once", async () => {
