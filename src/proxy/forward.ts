@@ -11,7 +11,7 @@ import type { RequestLedger, Ticket } from "../stats/request-ledger.ts";
 import type { Call } from "./call.ts";
 import { headersForClient, headersForEngine, isEventStream } from "./headers.ts";
 import { relay } from "./relay.ts";
-import { routingLine } from "./routing-log.ts";
+import { type EndPhase, endLine, routingLine } from "./routing-log.ts";
 import { exchange, type Answer } from "./upstream.ts";
 import { readUsage } from "./usage.ts";
 
@@ -75,6 +75,7 @@ interface Attempt {
 export const createForward = (deps: ForwardDeps): Forward => {
   const { fleet, policy, requests, metrics, answerFields, aliases, maxAttempts } = deps;
   const { fetch, clock, log, onRouted } = deps;
+  const logsEnds = log.isEnabled("debug");
 
   const firstLine = (call: Call, client: Client, { endpoint, sessionId }: RoutePlan): string =>
     routingLine({
@@ -94,10 +95,13 @@ export const createForward = (deps: ForwardDeps): Forward => {
     );
   };
 
-  const end = ({ ticket, client, model }: Attempt, outcome: RequestOutcome): void => {
+  const end = (attempt: Attempt, outcome: RequestOutcome, phase: EndPhase): void => {
+    const { call, ticket, client, model, endpoint } = attempt;
     ticket.end(outcome);
     client.limitSilence();
-    if (outcome === "done") metrics.answered(model, clock.monotonic() - client.arrivedAt);
+    const elapsedMs = clock.monotonic() - client.arrivedAt;
+    if (outcome === "done") metrics.answered(model, elapsedMs);
+    if (logsEnds) log.debug(endLine({ requestId: call.id, url: endpoint.url, outcome, phase, elapsedMs }));
   };
 
   const headOf = ({ call, client, endpoint }: Attempt, { status, headers }: Answer, engineMs: number) => {
@@ -117,7 +121,7 @@ export const createForward = (deps: ForwardDeps): Forward => {
     const endWell = (last: Uint8Array | undefined, before?: Uint8Array): void => {
       const usage = readUsage(last, before);
       if (usage) ticket.tokens(usage);
-      end(attempt, outcome);
+      end(attempt, outcome, "with its whole answer");
     };
     if (!rest) {
       endWell(first);
@@ -137,7 +141,7 @@ export const createForward = (deps: ForwardDeps): Forward => {
       },
       onEnd: (how, cause) => {
         if (how === "done") endWell(last, before);
-        else end(attempt, how);
+        else end(attempt, how, "in the middle of its answer");
         if (how !== "failed") return;
         series.failed("upstream_reset", "while");
         log.warning(`Request ${call.id} broke off while its answer streamed: ${describe(cause)}`);
@@ -162,7 +166,7 @@ export const createForward = (deps: ForwardDeps): Forward => {
     } catch (error) {
       waited.ms += clock.monotonic() - sentAt;
       const hasLeft = error instanceof RouterError && error.code === "client_closed";
-      end(attempt, hasLeft ? "client_closed" : "failed");
+      end(attempt, hasLeft ? "client_closed" : "failed", "before its answer");
       if (isEngineFailure(error)) series.failed(error.code, "before");
       throw error;
     }

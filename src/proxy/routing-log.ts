@@ -1,3 +1,5 @@
+import type { RequestOutcome } from "../core/request-stats.ts";
+
 /** What the routing log line tells. */
 export interface RoutingLine {
   readonly requestId: string;
@@ -28,3 +30,18 @@ export const routingLine = (line: RoutingLine): string =>
 /** The reference's line for sleep, wake and is-sleeping calls, which have no session. */
 export const controlLine = (line: RoutingLine): string =>
   `Routing request ${line.requestId} to ${line.url} ${timing(line)}`;
+
+/** How far a request had come on an engine when it ended there. */
+export type EndPhase = "before its answer" | "in the middle of its answer" | "with its whole answer";
+
+/** How a request ended on an engine. */
+export interface EndLine extends Pick<RoutingLine, "requestId" | "url" | "elapsedMs"> {
+  readonly outcome: RequestOutcome;
+  readonly phase: EndPhase;
+}
+
+/** The line for the end of a request on an engine: who ended it, and in which phase. */
+export const endLine = ({ requestId, url, outcome, phase, elapsedMs }: EndLine): string => {
+  const who = outcome === "client_closed" ? "client" : "engine";
+  return `Request ${requestId} was ended by its ${who} ${phase}: ${outcome} on ${url} after ${(elapsedMs / 1000).toFixed(4)} s`;
+};

@@ -1,0 +1,123 @@
+import type { EngineFetch } from "../../src/core/engine-fetch.ts";
+import type { Endpoint } from "../../src/core/endpoint.ts";
+import { RouterError } from "../../src/core/errors.ts";
+import { createFleet } from "../../src/fleet/fleet.ts";
+import { readCall } from "../../src/proxy/call.ts";
+import { type Client, createForward } from "../../src/proxy/forward.ts";
+import { createPolicy } from "../../src/routing/index.ts";
+import { createRouterMetrics } from "../../src/metrics/router-metrics.ts";
+import { createRequestLedger } from "../../src/stats/request-ledger.ts";
+import { createTestLog } from "../discovery/engines.ts";
+import { createTestClock } from "../support/clock.ts";
+import { sendRaw } from "../support/raw-client.ts";
+
+export const codeError = (code: string): Error => Object.assign(new TypeError(`engine ${code}`), { code });
+
+/** A body in these chunks that then ends, breaks, or goes on for ever. */
+export const stream = (
+  chunks: readonly string[],
+  end: "ends" | "breaks" | "hangs" = "ends",
+): ReadableStream<Uint8Array> => {
+  const left = [...chunks];
+  return new ReadableStream({
+    pull: async (controller) => {
+      const chunk = left.shift();
+      if (chunk !== undefined) controller.enqueue(Buffer.from(chunk));
+      else if (end === "ends") controller.close();
+      else if (end === "breaks") controller.error(codeError("ECONNRESET"));
+      else await Promise.withResolvers<void>().promise;
+    },
+  });
+};
+
+export const events =
+  (...given: Parameters<typeof stream>) =>
+  async (): Promise<Response> =>
+    new Response(stream(...given), { headers: { "content-type": "text/event-stream" } });
+export const whole = async (): Promise<Response> =>
+  new Response("{}", { headers: { "content-length": "2" } });
+export const failing = (code: string) => async (): Promise<Response> => Promise.reject(codeError(code));
+
+/** What an engine does with each request in turn; the last goes for all that follow. */
+export type Behaviour = () => Promise<Response>;
+
+interface Given {
+  /** What each engine does; they are e0, e1, ... and serve the model `m`. */
+  readonly engines: readonly Behaviour[];
+  readonly maxAttempts?: number;
+}
+
+/** A forward over engines that reach no network. */
+export const start = ({ engines, maxAttempts = 1 }: Given) => {
+  const clock = createTestClock();
+  const { log, lines } = createTestLog(clock);
+  const endpoints: Endpoint[] = engines.map((_, index) => ({
+    id: `e${index}`,
+    url: `http://e${index}`,
+    models: ["m"],
+    addedAt: 0,
+  }));
+  const requests = createRequestLedger({ windowMs: 60_000 }, { clock });
+  const fleet = createFleet(
+    { endpoints, hasSeen: () => true, [Symbol.asyncDispose]: async () => {} },
+    requests,
+  );
+  const sent: string[] = [];
+  const fetch: EngineFetch = async (url) => {
+    const host = url.split("/")[2] ?? "";
+    sent.push(host);
+    return (engines[Number(host.slice(1))] ?? whole)();
+  };
+  const policy = createPolicy({ logic: "roundrobin", options: { sessionKey: undefined } });
+  const forward = createForward({
+    fleet,
+    policy,
+    requests,
+    metrics: createRouterMetrics({ version: "0", runtime: "test" }, { clock }),
+    answerFields: { endpoint: false, serverTiming: false },
+    aliases: new Map(),
+    maxAttempts,
+    fetch,
+    clock,
+    log,
+  });
+
+  let silences = 0;
+  const leaving = new AbortController();
+  const client: Client = {
+    signal: leaving.signal,
+    arrivedAt: 0,
+    allowSilence: () => (silences += 1),
+    limitSilence: () => (silences -= 1),
+  };
+  const send = async (isReplaySafe = true): Promise<Response | RouterError> => {
+    const request = new Request("http://router/v1/completions", { method: "POST", body: '{"model":"m"}' });
+    const arrival = { id: "r-1", request, path: "/v1/completions", maxBodyBytes: 1000 };
+    const call = await readCall({ ...arrival, isReplaySafe: () => isReplaySafe });
+    return forward(call, client).catch((error: unknown) => {
+      if (error instanceof RouterError) return error;
+      throw error;
+    });
+  };
+  const load = () => ({
+    inPrefill: endpoints.reduce((sum, { id }) => sum + requests.of(id).inPrefill, 0),
+    inDecode: endpoints.reduce((sum, { id }) => sum + requests.of(id).inDecode, 0),
+    silences,
+  });
+  return { clock, lines, sent, leaving, send, load };
+};
+
+export const IDLE = { inPrefill: 0, inDecode: 0, silences: 0 };
+
+export const bodyOf = (answer: Response | RouterError): ReadableStream<Uint8Array> => {
+  if (answer instanceof Response && answer.body) return answer.body;
+  throw new Error("expected a body", { cause: answer });
+};
+
+/** A server that gives this answer, and a client that has asked for it. */
+export const putOnWire = async (answer: Response | RouterError) => {
+  if (!(answer instanceof Response)) throw answer;
+  const server = Bun.serve({ hostname: "127.0.0.1", port: 0, development: false, fetch: () => answer });
+  const client = sendRaw(server.port ?? 0, "GET / HTTP/1.1\r\nHost: router\r\n\r\n");
+  return { client, [Symbol.asyncDispose]: async () => server.stop(true) };
+};
