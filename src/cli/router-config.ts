@@ -55,7 +55,13 @@ const findShadowed = (file: Settings, stronger: Settings): readonly string[] =>
     })
     .toArray();
 
-const empty: FileSettings = { settings: new Map(), problems: [], warnings: [], isEmpty: true };
+const empty: FileSettings = {
+  settings: new Map(),
+  problems: [],
+  warnings: [],
+  isEmpty: true,
+  isBroken: false,
+};
 
 /**
  * The configuration that a command line, the environment and a configuration file give: built-in defaults, then
@@ -86,6 +92,8 @@ export const readRouterConfig = async (
   }
 
   const parse = (settings: Settings, file: FileSettings): ParsedConfig => {
+    const [problem, ...others] = [...usage, ...file.problems];
+    if (problem && file.isBroken) return { problems: [problem, ...others], warnings: [] };
     const parsed = parseConfig({
       settings,
       urls: positionals.filter((argument) => !isWord(argument)),
@@ -106,15 +114,15 @@ export const readRouterConfig = async (
   const { path } = named;
   const refuse = (message: string): Problem => ({ kind: "configuration", key: path, message });
   const read = await readText(path);
-  if ("refusals" in read) return start({ ...empty, problems: read.refusals.map(refuse) });
+  if ("refusals" in read) return start({ ...empty, problems: read.refusals.map(refuse), isBroken: true });
 
   const started = start(await parseConfigFile(read.text, named, routerOptions));
   const reparse: ReparseConfig = async (text) => {
-    const file = await parseConfigFile(text, named, routerOptions);
-    const problemsOfFile = file.isEmpty ? [refuse("it is empty")] : file.problems;
+    const given = await parseConfigFile(text, named, routerOptions);
+    const file = given.isEmpty ? { ...given, problems: [refuse("it is empty")], isBroken: true } : given;
     const merged = mergeSettings(defaults, file.settings, stronger);
     const kept = keepStarted(merged, started.settings);
-    const parsed = parse(kept.settings, { ...file, problems: problemsOfFile });
+    const parsed = parse(kept.settings, file);
     return { ...parsed, warnings: [...kept.warnings, ...parsed.warnings] };
   };
   return { ...started, file: { text: read.text, reparse } };

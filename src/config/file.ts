@@ -13,6 +13,8 @@ export interface FileSettings {
   readonly warnings: readonly string[];
   /** True for a file without a value, such as one that is just being written. */
   readonly isEmpty: boolean;
+  /** True where the text could not be taken apart: what else is missing says nothing then. */
+  readonly isBroken: boolean;
 }
 
 /** Options that name the file cannot stand in it. */
@@ -41,7 +43,7 @@ export const parseConfigFile = async (
       key: path,
       message,
     }));
-    return { settings: new Map(), problems, warnings: [], isEmpty: false };
+    return { settings: new Map(), problems, warnings: [], isEmpty: false, isBroken: true };
   }
 
   const properties = new Map(
@@ -92,5 +94,5 @@ export const parseConfigFile = async (
     const near = suggest(key.replaceAll("-", "_"), properties.keys());
     refuse(key, near === undefined ? "no such key" : `no such key; did you mean ${near}?`);
   }
-  return { settings, problems, warnings, isEmpty: document.isEmpty };
+  return { settings, problems, warnings, isEmpty: document.isEmpty, isBroken: false };
 };
