@@ -15,11 +15,12 @@ const code = (text: string): string => `\`${text.replaceAll("|", "\\|")}\``;
 const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
   [head, head.map(() => "---"), ...rows].map((cells) => `| ${cells.join(" | ")} |`).join("\n");
 
-const describeOption = ({ help, schema, unavailable, secret }: Option): string => {
+const describeOption = ({ help, schema, unavailable, secret, atStart }: Option): string => {
   const choices = choicesOf(schema);
   return [
     cell(help),
     ...(choices === undefined ? [] : [`One of ${choices.map(code).join(", ")}.`]),
+    ...(atStart ? ["Read at the start only."] : []),
     ...(secret ? ["Secret: masked wherever it is printed."] : []),
     ...(unavailable === undefined ? [] : [`**${unavailable}**`]),
   ].join(" ");
