@@ -27,7 +27,7 @@ const FLEET = [...PURE, "stats", "discovery", "health", "routing", "metrics"];
 const PROXY = [...FLEET, "fleet"];
 const HTTP = [...PROXY, "proxy"];
 const ROUTER = [...HTTP, "http", "config"];
-const EDGE = [...ROUTER, "router.ts", "reload.ts", "mock-engine", "demo", "cli", "cli.ts"];
+const EDGE = [...ROUTER, "features", "router.ts", "reload.ts", "mock-engine", "demo", "cli", "cli.ts"];
 
 /** The parts that each part may see beside itself. Whoever adds a part adds its row. */
 const allowed: Readonly<Record<string, readonly string[]>> = {
@@ -42,6 +42,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   http: HTTP,
   config: [...PURE, "routing", "discovery", "health"],
   "mock-engine": PURE,
+  features: PURE,
   "router.ts": ROUTER,
   "reload.ts": [...ROUTER, "router.ts"],
   demo: EDGE,
@@ -70,6 +71,13 @@ describe("the direction of imports", () => {
       }),
     );
     expect(against).toEqual([]);
+  });
+
+  test("loads optional features late, and only where they are asked for", () => {
+    const early = findings((text) => text.match(/^import (?!type)[^;]*"[^"]*\/features\/[^"]*"/gm) ?? []);
+    expect(early).toEqual([]);
+    const late = findings((text) => text.match(/await import\("[^"]*\/features\/[^"]*"\)/g) ?? []);
+    expect(late).toEqual(['cli/serve.ts: await import("../features/sentry/error-reports.ts")']);
   });
 
   test("names files that are there", () => {

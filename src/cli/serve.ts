@@ -1,4 +1,5 @@
 import type { Config } from "../config/config.ts";
+import type { Clock } from "../core/clock.ts";
 import { createLog } from "../core/log.ts";
 import type { ReloadStatus } from "../core/reload-status.ts";
 import { createLiveRouter } from "../reload.ts";
@@ -20,9 +21,35 @@ const internalError = (): Response =>
     { status: 500 },
   );
 
+/** Sentry is loaded only where it is asked for. */
+const startReports = async ({ sentryDsn, engineApiKey, routing, discovery }: Config, clock: Clock) => {
+  if (sentryDsn === undefined) return undefined;
+  const { createErrorReports } = await import("../features/sentry/error-reports.ts");
+  return createErrorReports(
+    {
+      dsn: sentryDsn,
+      release: `vllm-router@${version}`,
+      tags: { routing_logic: routing.logic, service_discovery: discovery.kind },
+      secrets: engineApiKey === undefined ? [sentryDsn] : [sentryDsn, engineApiKey],
+    },
+    { clock },
+  );
+};
+
 type ServePlatform = Pick<
   CliPlatform,
-  "write" | "clock" | "fetch" | "reach" | "readHost" | "random" | "faults" | "onHangup" | "stop" | "stopNow"
+  | "env"
+  | "isTerminal"
+  | "write"
+  | "clock"
+  | "fetch"
+  | "reach"
+  | "readHost"
+  | "random"
+  | "faults"
+  | "onHangup"
+  | "stop"
+  | "stopNow"
 >;
 
 /** A valid configuration, with the file that it follows from now on. */
@@ -36,11 +63,17 @@ interface ServedConfig extends Pick<GivenConfig, "warnings" | "file"> {
  */
 export const serveRouter = async (
   { config, warnings, file }: ServedConfig,
-  { write, clock, fetch, reach, readHost, random, faults, onHangup, stop, stopNow }: ServePlatform,
+  { env, isTerminal, write, clock, fetch, reach, readHost, random, faults, ...signals }: ServePlatform,
 ): Promise<number> => {
   const { server: settings, discovery, routing } = config;
-  const log = createLog(config.log, { clock, write });
+  const isPlain = (env["NO_COLOR"] ?? "") !== "" || env["TERM"] === "dumb";
+  const isColored = (stream: "stdout" | "stderr"): boolean => !isPlain && isTerminal(stream);
+  const secrets = config.engineApiKey === undefined ? [] : [config.engineApiKey];
+  const log = createLog({ ...config.log, secrets, isColored }, { clock, write });
+  const { onHangup, stop, stopNow } = signals;
   faults.logTo(log);
+  await using reports = await startReports(config, clock);
+  using _told = reports && faults.tell(reports.report);
   for (const warning of warnings) log.warning(warning);
 
   const isDraining = () => stop.aborted;

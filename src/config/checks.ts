@@ -143,6 +143,14 @@ const checks: readonly Check[] = [
       ),
   },
   {
+    reads: ["sentryDsn"],
+    find: ({ values: { sentryDsn = "" } }) =>
+      oneOrNone(
+        !/^$|^https?:\/\/[^\s/@:]+(?::[^\s/@]*)?@[^\s/@]+\/(?:[^\s?#]*\/)?\d+$/.test(sentryDsn),
+        "is not a DSN; write it like https://key@host/1",
+      ),
+  },
+  {
     reads: ["featureGates"],
     find: ({ values }) =>
       values.featureGates.split(",").flatMap((item) => (item.trim() === "" ? [] : checkGate(item))),

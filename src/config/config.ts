@@ -41,6 +41,8 @@ export interface Config {
   /** The file that is looked at again while the router runs, and what is in effect of its options. */
   readonly file?: (ConfigFile & { readonly intervalMs: number }) | undefined;
   readonly dynamicConfig?: DynamicConfig | undefined;
+  /** Where errors are reported; absent where they are not. Never printed. */
+  readonly sentryDsn?: string | undefined;
   /** Sent to engines with the router's own questions (`VLLM_API_KEY`); never printed. */
   readonly engineApiKey?: string | undefined;
 }
@@ -61,6 +63,18 @@ interface Input {
   /** The value of `VLLM_API_KEY`, which vLLM's own tools name. */
   readonly engineApiKey?: string | undefined;
 }
+
+// Whoever reports errors with the reference passes these, so they are no errors.
+const ineffective = {
+  sentryTracesSampleRate: "errors are sent, requests are not traced",
+  sentryProfileSessionSampleRate: "the runtime has no profiler for Sentry",
+} as const;
+
+const findIneffective = (settings: Settings): readonly string[] =>
+  Object.entries(ineffective).flatMap(([property, sentence]) => {
+    const setting = settings.get(property);
+    return setting && setting.source !== "default" ? [`${setting.name} has no effect: ${sentence}`] : [];
+  });
 
 const healthOf = (values: RouterOptionValues): HealthOptions => {
   const thresholds = { fall: values.healthFailureThreshold, rise: values.healthSuccessThreshold };
@@ -110,7 +124,7 @@ export const parseConfig = ({
     urls,
     nameOf: (property) => nameOf(settings, property),
   });
-  const { warnings } = discovery;
+  const warnings = [...findIneffective(settings), ...discovery.warnings];
 
   const [problem, ...problems] = [...earlier, ...unread, ...conflicts, ...discovery.problems];
   if (problem) return { problems: [problem, ...problems], warnings };
@@ -144,6 +158,7 @@ export const parseConfig = ({
       answerFields: { endpoint: values.endpointHeader, serverTiming: values.serverTiming },
       engineStatsIntervalSeconds: values.engineStatsInterval,
       ...(values.logStats && { logStatsIntervalSeconds: values.logStatsInterval }),
+      ...(values.sentryDsn && { sentryDsn: values.sentryDsn }),
       ...(file && {
         file: { ...file, intervalMs: values.dynamicConfigIntervalSeconds * 1000 },
         dynamicConfig: describeDynamicConfig(effective),

@@ -76,6 +76,37 @@ describe("the launchers of the reference", () => {
   );
 });
 
+describe("the address for error reports", () => {
+  const withDsn = (dsn: string) => [...staticArgv(), `--sentry-dsn=${dsn}`];
+
+  test.each(["https://key@o1.ingest.sentry.io/42", "http://key:old@10.0.0.1:9000/sub/path/7"])(
+    "may be %s",
+    (dsn) => {
+      expect(configOf(withDsn(dsn)).sentryDsn).toBe(dsn);
+    },
+  );
+
+  test("is absent where it is blank", () => {
+    expect(configOf(withDsn("")).sentryDsn).toBeUndefined();
+  });
+
+  test.each(["sentry.io", "https://host/1", "https://key@host", "https://key@host/x", "ftp://key@host/1"])(
+    "is refused, and not shown, where it is %s",
+    (dsn) => {
+      expect(problemsOf(withDsn(dsn))).toEqual([
+        "--sentry-dsn: is not a DSN; write it like https://key@host/1",
+      ]);
+    },
+  );
+
+  test("is beside rates that have no effect, which is said", () => {
+    const argv = [...withDsn("https://key@host/1"), "--sentry-traces-sample-rate=0.5"];
+    expect(parse(argv).warnings).toEqual([
+      "--sentry-traces-sample-rate has no effect: errors are sent, requests are not traced",
+    ]);
+  });
+});
+
 describe("a flag whose feature does not exist", () => {
   const unavailable = Object.entries(routerOptions).filter(([, row]) => "unavailable" in row);
 

@@ -145,8 +145,7 @@ export const featureOptions = {
     schema: text,
     secret: true,
     atStart: true,
-    help: "Address for error reports to Sentry.",
-    unavailable: "Error reports to Sentry are not available yet.",
+    help: "Sends errors of the router, without bodies, keys or prompts, to this address of Sentry.",
   },
   sentryTracesSampleRate: {
     group: "Error reports and tracing",
@@ -154,7 +153,7 @@ export const featureOptions = {
     schema: decimalBetween(0, 1, "Sentry traces sample rate must be between 0.0 and 1.0."),
     default: "0.1",
     atStart: true,
-    help: "Share of requests that are traced (--sentry-dsn).",
+    help: "Accepted for compatibility; errors are sent, requests are not traced (--sentry-dsn).",
   },
   sentryProfileSessionSampleRate: {
     group: "Error reports and tracing",
@@ -162,7 +161,7 @@ export const featureOptions = {
     schema: decimalBetween(0, 1, "Sentry profile session sample rate must be between 0.0 and 1.0."),
     default: "1.0",
     atStart: true,
-    help: "Share of processes that are profiled (--sentry-dsn).",
+    help: "Accepted for compatibility; the runtime has no profiler for Sentry (--sentry-dsn).",
   },
   otelEndpoint: {
     group: "Error reports and tracing",
