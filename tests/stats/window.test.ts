@@ -69,6 +69,18 @@ describe("a window", () => {
     );
   });
 
+  test("has the mean of what happened in it, exact after any number of values came and went", () => {
+    const window = createWindow(WINDOW_MS);
+    expect(window.mean(0)).toBeUndefined();
+    for (let step = 0; step < 100_000; step += 1) window.add(step * 100, 0.1 + (step % 7) * 1e6);
+    const now = 100_000 * 100 + 2 * WINDOW_MS;
+    expect(window.mean(now)).toBeUndefined();
+    window.add(now, 0.1);
+    window.add(now + 1, 0.3);
+    expect(window.mean(now + 1)).toBe(0.2);
+    expect(window.mean(now + WINDOW_MS + BUCKET_MS)).toBeUndefined();
+  });
+
   test.each([1, 100, 999, 60_000, 3_600_000])("of %p ms counts in its own measure", (windowMs) => {
     const window = createWindow(windowMs);
     for (let step = 0; step < 600; step += 1) window.add((step * windowMs) / 600);
