@@ -9,6 +9,7 @@ const startEngine = () => {
   const server = Bun.serve({
     hostname: "127.0.0.1",
     port: 0,
+    routes: { "/metrics": new Response("vllm:num_requests_running 0\n"), "/health": new Response() },
     fetch: () => {
       ask();
       const body = async function* () {
@@ -87,12 +88,12 @@ test("a port that is taken is one line and exit 1", async () => {
 });
 
 test("warnings of the configuration are in the log", async () => {
-  const router = await serve(["http://127.0.0.1:9", "--log-stats", "--log-format=json"]);
+  const router = await serve(["http://127.0.0.1:9", "--sentry-traces-sample-rate=1", "--log-format=json"]);
   router.stop.abort();
   await router.ended;
   const [line = "{}"] = router.stderr().split("\n");
   expect(JSON.parse(line)).toMatchObject({
     level: "WARNING",
-    message: "--log-stats has no effect: statistics are not logged yet",
+    message: "--sentry-traces-sample-rate has no effect: errors are sent, requests are not traced",
   });
 });
