@@ -42,8 +42,8 @@ export interface Checker extends AsyncDisposable {
 
 interface Watched<Subject> {
   target: Subject;
-  /** Monotonic milliseconds; absent while it is probed. */
-  dueAt: number | undefined;
+  /** Of the next probe; spent while it waits for its turn or is under way. */
+  timer: Disposable | undefined;
 }
 
 /** Probes under way at once. */
@@ -69,27 +69,14 @@ export const createChecker = <Subject extends Target>(
   const lag = createLagMeter({ clock });
   const watched = new Map<string, Watched<Subject>>();
   const underWay = new Set<Promise<void>>();
+  /** Those that are due, in the order in which they fell due. */
+  const due: Watched<Subject>[] = [];
   let down: ReadonlySet<string> = new Set();
-  let timer: Disposable | undefined;
 
   const stateOf = (key: string): Health => states.get(key) ?? presumedWell;
 
-  const reconcile = (): void => {
-    const found = new Map(targets().map((target) => [target.key, target]));
-    for (const key of watched.keys()) {
-      if (found.has(key)) continue;
-      watched.delete(key);
-      states.delete(key);
-    }
-    for (const [key, target] of found) {
-      const known = watched.get(key);
-      if (known) known.target = target;
-      else {
-        const dueAt = clock.monotonic() + random() * Math.min(intervalMs, SPREAD_MS);
-        watched.set(key, { target, dueAt });
-      }
-    }
-    const nowDown = new Set([...found.keys()].filter((key) => !stateOf(key).isUp));
+  const noteDown = (): void => {
+    const nowDown = new Set([...watched.keys()].filter((key) => !stateOf(key).isUp));
     if (nowDown.symmetricDifference(down).size > 0) down = nowDown;
   };
 
@@ -114,39 +101,66 @@ export const createChecker = <Subject extends Target>(
 
   const check = async (entry: Watched<Subject>): Promise<void> => {
     const finding = await ask(entry.target);
-    const now = clock.monotonic();
     const { target } = entry;
     if (stop.signal.aborted || watched.get(target.key) !== entry) return;
     const before = stateOf(target.key);
-    const after = finding ? judge(before, finding.verdict, now, thresholds) : before;
+    const after = finding ? judge(before, finding.verdict, clock.monotonic(), thresholds) : before;
     states.set(target.key, after);
-    if (finding && after.isUp !== before.isUp) onChange(target, after.isUp, finding.reason);
+    if (finding && after.isUp !== before.isUp) {
+      noteDown();
+      onChange(target, after.isUp, finding.reason);
+    }
     const isSettled = finding !== undefined && after.against === 0;
     const pauseMs = isSettled ? intervalMs : Math.min(intervalMs, TRANSITION_MS);
-    entry.dueAt = now + pauseMs * (1 - JITTER + 2 * JITTER * random());
+    schedule(entry, pauseMs * (1 - JITTER + 2 * JITTER * random()));
   };
 
-  const wake = (): void => {
-    timer?.[Symbol.dispose]();
-    reconcile();
-    const now = clock.monotonic();
-    const waiting = [...watched.values()]
-      .flatMap((entry) => (entry.dueAt === undefined ? [] : [{ entry, dueAt: entry.dueAt }]))
-      .sort((left, right) => left.dueAt - right.dueAt);
-    for (const { entry, dueAt } of waiting) {
-      if (dueAt > now || underWay.size >= MOST_AT_ONCE) break;
-      entry.dueAt = undefined;
+  const startDue = (): void => {
+    while (underWay.size < MOST_AT_ONCE) {
+      const entry = due.shift();
+      if (!entry) return;
+      if (watched.get(entry.target.key) !== entry) continue;
       const task = check(entry).finally(() => {
         underWay.delete(task);
-        if (!stop.signal.aborted) wake();
+        if (!stop.signal.aborted) startDue();
       });
       underWay.add(task);
     }
-    // With no place free it is a probe's end that wakes.
-    const next = underWay.size < MOST_AT_ONCE ? waiting.find(({ dueAt }) => dueAt > now)?.dueAt : undefined;
-    timer = clock.after(Math.min(RECONCILE_MS, (next ?? Number.POSITIVE_INFINITY) - now), wake);
   };
-  wake();
+
+  const schedule = (entry: Watched<Subject>, delayMs: number): void => {
+    entry.timer = clock.after(delayMs, () => {
+      due.push(entry);
+      startDue();
+    });
+  };
+
+  const reconcile = (): void => {
+    const found = new Map(targets().map((target) => [target.key, target]));
+    for (const [key, { timer }] of watched) {
+      if (found.has(key)) continue;
+      timer?.[Symbol.dispose]();
+      watched.delete(key);
+      states.delete(key);
+    }
+    for (const [key, target] of found) {
+      const known = watched.get(key);
+      if (known) known.target = target;
+      else {
+        const entry: Watched<Subject> = { target, timer: undefined };
+        watched.set(key, entry);
+        schedule(entry, random() * Math.min(intervalMs, SPREAD_MS));
+      }
+    }
+    noteDown();
+  };
+
+  let reconciling: Disposable | undefined;
+  const keepReconciled = (): void => {
+    reconcile();
+    reconciling = clock.after(RECONCILE_MS, keepReconciled);
+  };
+  keepReconciled();
 
   return {
     get down() {
@@ -154,7 +168,8 @@ export const createChecker = <Subject extends Target>(
     },
     [Symbol.asyncDispose]: async () => {
       stop.abort(new Error("health checks stopped"));
-      timer?.[Symbol.dispose]();
+      reconciling?.[Symbol.dispose]();
+      for (const { timer } of watched.values()) timer?.[Symbol.dispose]();
       await Promise.all(underWay);
     },
   };

@@ -70,6 +70,7 @@ const start = ({ keys = ["a"], intervalMs = 5000, isBusy, random, states, thresh
     retarget: (...found: readonly string[]) => (targets = found.map((key) => ({ key }))),
     /** Lets time go by in steps that leave promises room. */
     live: async (seconds: number): Promise<void> => {
+      clock.advance(0);
       await settle();
       for (let step = 0; step < seconds * 10; step += 1) await pass100ms();
     },
