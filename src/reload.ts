@@ -59,20 +59,33 @@ export const createLiveRouter = (
   let seen = inEffect;
   let warned: ReadonlySet<string> = new Set(warnings);
 
+  /** What a task gives, or `undefined` when the router ends before: some files never end, some disks never answer. */
+  const orEnd = async <Result>(task: Promise<Result>): Promise<Result | undefined> => {
+    if (stop.signal.aborted) return undefined;
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    const end = (): void => resolve(undefined);
+    stop.signal.addEventListener("abort", end);
+    try {
+      return await Promise.race([task, promise]);
+    } finally {
+      // One promise for all would keep what every race has given.
+      stop.signal.removeEventListener("abort", end);
+    }
+  };
+
   const pause = async (): Promise<void> => {
     const { promise, resolve } = Promise.withResolvers<void>();
     using _timer = clock.after(SETTLE_MS, resolve);
-    stop.signal.addEventListener("abort", () => resolve(), { once: true });
-    await promise;
+    await orEnd(promise);
   };
 
-  /** Reads until two readings agree, unless nothing has changed. */
-  const readSettled = async (): Promise<Finding> => {
-    let finding = await readText(path);
-    while (identityOf(finding) !== seen && !stop.signal.aborted) {
+  /** Reads until two readings agree, unless nothing has changed; `undefined` when the router ends meanwhile. */
+  const readSettled = async (): Promise<Finding | undefined> => {
+    let finding = await orEnd(readText(path));
+    while (finding && identityOf(finding) !== seen) {
       await pause();
-      const again = await readText(path);
-      if (identityOf(again) === identityOf(finding)) break;
+      const again = await orEnd(readText(path));
+      if (again && identityOf(again) === identityOf(finding)) break;
       finding = again;
     }
     return finding;
@@ -134,7 +147,7 @@ export const createLiveRouter = (
     if (stop.signal.aborted) return;
     try {
       const finding = await readSettled();
-      if (stop.signal.aborted) return;
+      if (!finding) return;
       if (identityOf(finding) !== seen) await apply(finding);
       else if (isAsked) {
         const why = status.error === undefined ? "" : `, which cannot be used: ${status.error}`;

@@ -249,6 +249,17 @@ describe("the end", () => {
     expect([live.clock.waiting(), live.inside.waiting()]).toEqual([[], []]);
   });
 
+  test.skipIf(process.platform === "win32")("does not wait for a file that never ends", async () => {
+    const live = await follow();
+    await rm(live.path);
+    await Bun.$`mkfifo ${live.path}`.quiet();
+    const looking = live.router.look();
+    await settle();
+    await live[Symbol.asyncDispose]();
+    await looking;
+    expect(live.created).toHaveLength(1);
+  });
+
   test("does not wait for a change to settle, and makes no router any more", async () => {
     const live = await follow();
     await Bun.write(live.path, configText(engines(3)));

@@ -1,5 +1,14 @@
 import type { OptionTable } from "../../core/option.ts";
-import { choice, decimal, decimalBetween, integer, integerAbove, onOff, text } from "../schemas.ts";
+import {
+  choice,
+  decimal,
+  decimalBetween,
+  integer,
+  integerAbove,
+  integerBetween,
+  onOff,
+  text,
+} from "../schemas.ts";
 
 /** Statistics, files and batches, configuration files, experiments, error reports and tracing. */
 export const featureOptions = {
@@ -106,7 +115,7 @@ export const featureOptions = {
   dynamicConfigIntervalSeconds: {
     group: "Configuration file",
     argument: "<seconds>",
-    schema: integerAbove(0, "The interval of looks at the configuration file must be greater than 0."),
+    schema: integerBetween(1, 86_400),
     default: "10",
     atStart: true,
     help: "Time between looks at the configuration file; SIGHUP has it looked at now.",
