@@ -21,6 +21,8 @@ interface ReloadDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly create: (config: Config, status: () => ReloadStatus, previous?: Legacy) => Router;
+  /** Told of a file that cannot be used, once for each of its texts. */
+  readonly onFailure?: ((error: Error) => void) | undefined;
 }
 
 /** A router that follows its configuration file; disposing it ends the router in use. */
@@ -49,7 +51,7 @@ const identityOf = (finding: Finding): string =>
 export const createLiveRouter = (
   first: Config,
   { path, text, intervalMs, warnings, reparse }: ReloadOptions,
-  { clock, log, create }: ReloadDeps,
+  { clock, log, create, onFailure }: ReloadDeps,
 ): LiveRouter => {
   const stop = new AbortController();
   const retiring = new Set<Promise<void>>();
@@ -96,6 +98,7 @@ export const createLiveRouter = (
     status = { succeeded: status.succeeded, failed: status.failed + 1, lastAt: clock.now(), error };
     log.warning(`The configuration stays as it is, because of ${path}:`);
     for (const problem of problems) log.error(problem);
+    onFailure?.(new Error(`The configuration file cannot be used: ${error}`));
   };
 
   const retire = ({ router }: typeof current): void => {

@@ -148,6 +148,7 @@ describe("a file that cannot be used", () => {
       expect.stringMatching(/^INFO: FILE has not changed, which cannot be used: static_modells/),
     ]);
     expect(live.created).toHaveLength(1);
+    expect(live.failures).toEqual([expect.stringMatching(/^The configuration file .*modells.*nonsense/)]);
     expect([await live.send(), (await live.shown())["static_backends"]]).toEqual([200, engines(1, 2)]);
     live.takeLines();
 

@@ -82,7 +82,11 @@ export const serveRouter = async (
     createRouter(next, { ...lent, reloadStatus }, previous);
   await using router =
     config.file && file
-      ? createLiveRouter(config, { ...config.file, ...file, warnings }, { clock, log, create })
+      ? createLiveRouter(
+          config,
+          { ...config.file, ...file, warnings },
+          { clock, log, create, onFailure: reports?.report },
+        )
       : createRouter(config, lent);
   using _hangup = "look" in router ? onHangup(() => void router.look()) : undefined;
   const listen = () =>

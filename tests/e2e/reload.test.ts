@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { readStream, type StreamedAnswer } from "../support/chunked-stream.ts";
 import { type RunningProcess, startEngineProcess, startRouterProcess } from "../support/processes.ts";
 import { rawPost } from "../support/raw-client.ts";
+import { startFakeSentry } from "../support/sentry.ts";
 
 const STREAMS = 500;
 // A reload takes 250 ms at least, so that 200 of them need a minute.
@@ -118,8 +119,9 @@ test("the contract's example is changed while a stream runs: seen by itself, sho
   );
 }, 30_000);
 
-test("models in YAML; a broken file is named once and changes nothing; SIGHUP has it looked at", async () => {
+test("models in YAML; a broken file is named once and changes nothing, and is reported; SIGHUP has it looked at", async () => {
   await using engine = await startEngineProcess(["--served-model-name=m", "--time-scale=0"]);
+  await using sentry = startFakeSentry();
   await using file = await createFile("router.yaml");
   const yaml = (alias: string): string => `
 service_discovery: static
@@ -132,7 +134,10 @@ static_aliases:
   ${alias}: m
 `;
   await Bun.write(file.path, yaml("first"));
-  await using router = await startRouterProcess([`--dynamic-config-yaml=${file.path}`]);
+  await using router = await startRouterProcess([
+    `--dynamic-config-yaml=${file.path}`,
+    `--sentry-dsn=${sentry.dsn}`,
+  ]);
   expect((await shown(router)).dynamic_config).toMatchObject({
     static_backends: engine.url,
     static_models: "m",
@@ -145,6 +150,8 @@ static_aliases:
   router.child.kill("SIGHUP");
   await router.child.until(/ERROR: static_backend in \S+: no such key; did you mean static_backends\?/);
   expect([await complete(router, "first"), await complete(router, "second")]).toEqual([200, 404]);
+  const [event] = await sentry.events(1);
+  expect(event?.exception?.values[0]?.value).toContain("no such key; did you mean static_backends?");
 
   await Bun.write(file.path, yaml("third"));
   router.child.kill("SIGHUP");

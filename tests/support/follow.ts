@@ -57,6 +57,7 @@ export const follow = async ({ text = configText(engines(1, 2)), argv = [], ...g
   const { log, lines } = createTestLog(clock);
   const inside = createTestClock();
   const created: Config[] = [];
+  const failures: string[] = [];
   const flags = parseArgv(routerOptions, [
     `--dynamic-config-json=${path}`,
     "--disable-health-check",
@@ -82,6 +83,7 @@ export const follow = async ({ text = configText(engines(1, 2)), argv = [], ...g
       {
         clock,
         log,
+        onFailure: (error) => failures.push(error.message),
         create: (next, reloadStatus, previous) => {
           created.push(next);
           return createRouter(next, { ...platform, reloadStatus }, previous);
@@ -121,6 +123,7 @@ export const follow = async ({ text = configText(engines(1, 2)), argv = [], ...g
     inside,
     router,
     created,
+    failures,
     /** How often engines were asked for a path. */
     countAsked: (path_: string) => asked.filter((url) => url.endsWith(path_)).length,
     /** Lines since the last time that they were taken, without their frame. */
