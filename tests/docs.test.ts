@@ -2,7 +2,11 @@ import { expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { renderPages } from "../scripts/docs.ts";
+import { parseConfig } from "../src/config/config.ts";
+import { parseConfigFile } from "../src/config/file.ts";
 import { routerOptions } from "../src/config/options.ts";
+import { describeProblem } from "../src/config/problem.ts";
+import { defaultSettings, mergeSettings } from "../src/config/sources.ts";
 import { errorTable } from "../src/core/errors.ts";
 import { environmentName, flagName } from "../src/core/option.ts";
 
@@ -39,6 +43,15 @@ const pathsIn = (text: string): readonly string[] =>
 test("paths are found in every form that prose has", () => {
   const text = "See `src/cli.ts`, [this](docs/options.md), tests/cli/ and scripts/x.ts. Not a/src/y.ts.";
   expect(pathsIn(text)).toEqual(["src/cli.ts", "docs/options.md", "tests/cli/", "scripts/x.ts"]);
+});
+
+test.each(["json", "yaml"] as const)("the example of a configuration file in %s is valid", async (format) => {
+  const page = await read("docs/configuration-file.md");
+  const [, text = ""] = new RegExp(`\\\`{3}${format}\n([^]*?)\\\`{3}`).exec(page) ?? [];
+  const file = await parseConfigFile(text, { path: "example", format }, routerOptions);
+  const settings = mergeSettings(defaultSettings(routerOptions), file.settings);
+  const parsed = parseConfig({ settings, urls: [], problems: file.problems });
+  expect("problems" in parsed ? parsed.problems.map(describeProblem) : parsed.config.aliases.size).toBe(1);
 });
 
 test.each(["ARCHITECTURE.md", "CONTRIBUTING.md", "README.md", "SECURITY.md"])(
