@@ -50,6 +50,8 @@ interface Watched<Subject> {
 const MOST_AT_ONCE = 16;
 /** A change of mind is settled by probes that follow sooner. */
 const TRANSITION_MS = 2000;
+/** What gets no requests is asked so often whether it is back, however rarely it is asked otherwise. */
+const RECOVERY_MS = 5000;
 /** Time over which the first probes are spread. */
 const SPREAD_MS = 5000;
 const JITTER = 0.2;
@@ -57,6 +59,12 @@ const RECONCILE_MS = 1000;
 
 /** Two changes in any 30 s at most, and sooner where probes are more frequent. */
 const holdDownFor = (intervalMs: number): number => Math.min(3 * intervalMs, 15_000);
+
+/** The runtime's sentences address somebody at a keyboard, its codes do not. */
+const describe = (error: unknown): string => {
+  if (!(error instanceof Error)) return String(error);
+  return "code" in error && typeof error.code === "string" ? `no answer (${error.code})` : error.message;
+};
 
 /** Probes every target again and again, spread in time, and tells who changed. */
 export const createChecker = <Subject extends Target>(
@@ -89,10 +97,7 @@ export const createChecker = <Subject extends Target>(
       deadline.abort(new Error(`no answer in ${timeoutMs / 1000} s`)),
     );
     const finding = await probe(target, AbortSignal.any([stop.signal, deadline.signal])).catch(
-      (error: unknown): Finding => ({
-        verdict: "fail",
-        reason: error instanceof Error ? error.message : String(error),
-      }),
+      (error: unknown): Finding => ({ verdict: "fail", reason: describe(error) }),
     );
     if (stop.signal.aborted || lag.hasLaggedSince(startedAt)) return undefined;
     const isLate = finding.verdict === "fail" && deadline.signal.aborted;
@@ -111,8 +116,8 @@ export const createChecker = <Subject extends Target>(
       onChange(target, after.isUp, finding.reason);
     }
     const isSettled = finding !== undefined && after.against === 0;
-    const pauseMs = isSettled ? intervalMs : Math.min(intervalMs, TRANSITION_MS);
-    schedule(entry, pauseMs * (1 - JITTER + 2 * JITTER * random()));
+    const longestMs = !isSettled ? TRANSITION_MS : after.isUp ? intervalMs : RECOVERY_MS;
+    schedule(entry, Math.min(intervalMs, longestMs) * (1 - JITTER + 2 * JITTER * random()));
   };
 
   const startDue = (): void => {

@@ -112,6 +112,17 @@ describe("the checker", () => {
     expect([changes.slice(1), [...checker.down]]).toEqual([["a up: fine"], []]);
   });
 
+  test("asks what is down whether it is back every few seconds, however long the interval", async () => {
+    const { probes, live, answer, changes } = start({ intervalMs: 60_000 });
+    answer(async () => fail);
+    await live(27);
+    expect(times(probes)).toEqual([2500, 4500, 6500, 11_500, 16_500, 21_500, 26_500]);
+    answer(async () => pass);
+    await live(20);
+    expect(changes).toEqual(["a down: broken", "a up: fine"]);
+    expect(times(probes).slice(7)).toEqual([31_500, 33_500]);
+  });
+
   test("excludes at once who reports itself dead", async () => {
     const { checker, live, answer, changes } = start();
     answer(async () => dead);
@@ -134,10 +145,11 @@ describe("the checker", () => {
   });
 
   test("takes a rejection for a failure, and a change is told once", async () => {
-    const { live, answer, changes } = start();
-    answer(async () => Promise.reject(new Error("refused")));
+    const { live, answer, changes } = start({ keys: ["a", "b"] });
+    const refused = Object.assign(new TypeError("Is the computer on?"), { code: "ECONNREFUSED" });
+    answer(async (key) => Promise.reject(key === "a" ? refused : new Error("it broke")));
     await live(60);
-    expect(changes).toEqual(["a down: refused"]);
+    expect(changes.sort()).toEqual(["a down: no answer (ECONNREFUSED)", "b down: it broke"]);
   });
 
   test("ends a probe after its time, which is a failure", async () => {
