@@ -103,7 +103,6 @@ export const createScraper = (
     }
   };
 
-  let timer: Disposable | undefined;
   let noticed: readonly Endpoint[] | undefined;
   const wake = (): void => {
     const now = clock.monotonic();
@@ -123,7 +122,8 @@ export const createScraper = (
     }
     timer = clock.after(Math.min(NOTICE_MS, nextRoundAt - now), wake);
   };
-  wake();
+  // Whoever creates it comes first: a process that cannot listen has asked nobody.
+  let timer = clock.after(0, wake);
 
   return {
     of: (endpointId) => {
@@ -132,7 +132,7 @@ export const createScraper = (
     },
     [Symbol.asyncDispose]: async () => {
       stop.abort(new Error("the scraper stopped"));
-      timer?.[Symbol.dispose]();
+      timer[Symbol.dispose]();
       for (const delayed of waiting.values()) delayed[Symbol.dispose]();
       await Promise.all(asking.values());
     },

@@ -20,6 +20,7 @@ interface Given {
 
 /** Lets time pass in steps of a second, so that every answer is dealt with at the time at which it comes. */
 const pass = async (clock: TestClock, seconds: number): Promise<void> => {
+  clock.advance(0);
   await settle();
   for (let passed = 0; passed < seconds; passed += 1) {
     clock.advance(1000);
@@ -63,6 +64,15 @@ const start = (ids: readonly string[], answers: Record<string, Answer> = {}, giv
 const hanging: Answer = async () => Promise.withResolvers<Response>().promise;
 
 describe("a scraper", () => {
+  test("asks nobody before whoever created it had its turn", async () => {
+    const { asks, clock, scraper } = start(["a"], { a: running(1) });
+    await settle();
+    expect(asks).toEqual([]);
+    await scraper[Symbol.asyncDispose]();
+    await pass(clock, 60);
+    expect(asks).toEqual([]);
+  });
+
   test("asks every engine at once at the start and then in each interval", async () => {
     const { clock, asks, scraper, lines } = start(["a", "b"], { a: hanging, b: running(4) });
     await pass(clock, 0);
@@ -90,6 +100,7 @@ describe("a scraper", () => {
     expect(asks[0]?.request).toMatchObject({ method: "GET", fresh: true });
     expect(asks[0]?.request.headers.get("authorization")).toBe("Bearer secret");
     const keyless = start(["a"], { a: running(1) });
+    await pass(keyless.clock, 0);
     expect(keyless.asks[0]?.request.headers.has("authorization")).toBe(false);
   });
 
