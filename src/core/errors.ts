@@ -104,3 +104,9 @@ export class RouterError extends Error {
 export const openAiError = ({ code, message }: RouterError) => ({
   error: { message, type: errorTable[code].type, param: null, code },
 });
+
+/** An error in a line of the log: its message, and that of its cause. */
+export const describeError = (error: unknown): string => {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause instanceof Error ? `${error.message} (${error.cause.message})` : error.message;
+};

@@ -1,4 +1,4 @@
-import type { Client } from "../proxy/forward.ts";
+import type { Client } from "../proxy/client.ts";
 
 /** The part of `Bun.Server` that ends idle connections. */
 export interface IdleLimiter {

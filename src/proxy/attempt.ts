@@ -1,0 +1,81 @@
+import type { Clock } from "../core/clock.ts";
+import type { Endpoint } from "../core/endpoint.ts";
+import { errorTable, RouterError } from "../core/errors.ts";
+import type { Log } from "../core/log.ts";
+import type { RequestOutcome } from "../core/request-stats.ts";
+import type { RequestSeries, RouterMetrics } from "../metrics/router-metrics.ts";
+import type { RequestLedger, Ticket } from "../stats/request-ledger.ts";
+import type { Call } from "./call.ts";
+import type { Client } from "./client.ts";
+import { type EndPhase, endLine } from "./routing-log.ts";
+
+/** Whom an attempt asks, and for whom. */
+export interface AttemptOn {
+  readonly call: Call;
+  readonly client: Client;
+  /** The model that is served, an alias resolved. */
+  readonly model: string;
+  readonly endpoint: Endpoint;
+}
+
+/** One attempt to have a request answered: begun when it is made, and to be ended in one of three ways. */
+export interface Attempt extends AttemptOn {
+  readonly ticket: Ticket;
+  readonly series: RequestSeries;
+  /** The answer came whole; by its status the engine did, refused or failed. */
+  readonly answered: (status: number) => void;
+  /** The answer broke off. */
+  readonly brokeOff: (outcome: "failed" | "client_closed") => void;
+  /** No answer came. */
+  readonly failed: (error: unknown) => void;
+}
+
+interface AttemptDeps {
+  readonly requests: RequestLedger;
+  readonly metrics: RouterMetrics;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** An engine's failure before anything of its answer went to the client. */
+export const isEngineFailure = (error: unknown): error is RouterError =>
+  error instanceof RouterError && errorTable[error.code].isRetryable;
+
+const outcomeOf = (status: number): RequestOutcome =>
+  status >= 500 ? "failed" : status >= 400 ? "refused" : "done";
+
+/** Keeps the accounts of attempts: the load of engines, metrics, the line for the end, the client's silence. */
+export const createAttempts = ({ requests, metrics, clock, log }: AttemptDeps) => {
+  const logsEnds = log.isEnabled("debug");
+
+  return (on: AttemptOn): Attempt => {
+    const { call, client, model, endpoint } = on;
+    const series = metrics.seriesOf(endpoint.url, model);
+    const ticket = requests.begin(endpoint.id, series);
+    client.allowSilence();
+
+    const end = (outcome: RequestOutcome, phase: EndPhase): void => {
+      ticket.end(outcome);
+      client.limitSilence();
+      const elapsedMs = clock.monotonic() - client.arrivedAt;
+      if (outcome === "done") metrics.answered(model, elapsedMs);
+      if (logsEnds) log.debug(endLine({ requestId: call.id, url: endpoint.url, outcome, phase, elapsedMs }));
+    };
+
+    return {
+      ...on,
+      ticket,
+      series,
+      answered: (status) => end(outcomeOf(status), "with its whole answer"),
+      brokeOff: (outcome) => {
+        end(outcome, "in the middle of its answer");
+        if (outcome === "failed") series.failed("upstream_reset", "while");
+      },
+      failed: (error) => {
+        const hasLeft = error instanceof RouterError && error.code === "client_closed";
+        end(hasLeft ? "client_closed" : "failed", "before its answer");
+        if (isEngineFailure(error)) series.failed(error.code, "before");
+      },
+    };
+  };
+};
