@@ -34,17 +34,20 @@ const run = async (): Promise<number> => {
   process.on("uncaughtException", faults.report);
 
   const stop = new AbortController();
+  const stopAccepting = new AbortController();
   const stopNow = new AbortController();
   let askedAt: number | undefined;
-  const end = (): void => {
+  const end = (isAwaited: boolean): void => {
     if (askedAt === undefined) {
       askedAt = systemClock.monotonic();
       stop.abort(new Error("asked to end"));
+      if (!isAwaited) stopAccepting.abort(new Error("asked to end by a person"));
     } else if (systemClock.monotonic() - askedAt > ECHO_MS) stopNow.abort(new Error("asked again to end"));
   };
-  process.on("SIGINT", end);
-  process.on("SIGTERM", end);
-  if (process.env["VLLM_ROUTER_SHIM"] === "1") watchParent(end);
+  // Whoever presses Ctrl-C watches; a service manager has load balancers that must learn of it first.
+  process.on("SIGINT", () => end(false));
+  process.on("SIGTERM", () => end(true));
+  if (process.env["VLLM_ROUTER_SHIM"] === "1") watchParent(() => end(false));
 
   // Not at the top: whoever replaces this process need not load all of it first.
   const { runCli } = await import("./cli.ts");
@@ -64,6 +67,7 @@ const run = async (): Promise<number> => {
       return { [Symbol.dispose]: () => process.off("SIGHUP", task) };
     },
     stop: stop.signal,
+    stopAccepting: stopAccepting.signal,
     stopNow: stopNow.signal,
   });
   await writer.flush();

@@ -31,6 +31,12 @@ import { createStatsLog } from "./stats/stats-log.ts";
 import { createRequestLedger, type RequestLedger } from "./stats/request-ledger.ts";
 import { version } from "./version.ts";
 
+/** An answer after which the client has to connect anew. */
+const closing = (response: Response): Response => {
+  response.headers.set("connection", "close");
+  return response;
+};
+
 /** Everything impure that a router is lent; it outlives the router. */
 export interface Platform {
   readonly clock: Clock;
@@ -77,7 +83,8 @@ export interface Router extends AsyncDisposable {
  * another goes on with what that knows of engines that stay, and shares the accounts of requests.
  */
 export const createRouter = (config: Config, platform: Platform, previous?: Legacy): Router => {
-  const { clock, log, fetch, reach, random, isDraining, reloadStatus, onRouted } = platform;
+  const { clock, log, fetch, reach, random, reloadStatus, onRouted } = platform;
+  const { isDraining = () => false } = platform;
   const parts = new AsyncDisposableStack();
   const { aliases, engineApiKey } = config;
   const { maxRequestBodyBytes, idleTimeoutSeconds } = config.server;
@@ -183,7 +190,7 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
   const createdAt = previous?.createdAt ?? Math.floor(clock.now() / 1000);
   const healthAnswers = createHealthAnswers({
     fleet,
-    isDraining: isDraining ?? (() => false),
+    isDraining,
     dynamicConfig: config.dynamicConfig,
     reloadStatus,
   });
@@ -216,13 +223,14 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
         const client = createClient(request, server, { arrivedAt, idleTimeoutSeconds });
         const response = await app.fetch(request, { requestId, client });
         if (!response.headers.has("x-request-id")) response.headers.set("x-request-id", requestId);
-        return response;
+        return isDraining() ? closing(response) : response;
       } catch (error) {
         const failure = request.signal.aborted
           ? new RouterError("client_closed", "The client closed the connection.", { cause: error })
           : asRouterError(error, requestId, log);
         log.debug(`Request ${requestId} ended with ${failure.code}: ${failure.message}`);
-        return errorResponse(failure, requestId);
+        const response = errorResponse(failure, requestId);
+        return isDraining() ? closing(response) : response;
       }
     },
     legacy: () => ({

@@ -8,6 +8,7 @@ import { rawAnswer, startRawEngine } from "./support/raw-engine.ts";
 
 const configFor = (urls: readonly string[]): Config => ({
   server: { host: "127.0.0.1", port: 0, maxRequestBodyBytes: 1_000_000, idleTimeoutSeconds: 30 },
+  leaving: { delayMs: 0, timeoutMs: 0 },
   log: { level: "info", format: "text" },
   discovery: { kind: "static", backends: urls.map((url) => ({ url, models: ["served"] })) },
   aliases: new Map([["alias", "served"]]),

@@ -14,6 +14,7 @@ const configFor = (
   routing: Config["routing"] = { logic: "roundrobin", options: { sessionKey: undefined } },
 ): Config => ({
   server: { host: "127.0.0.1", port: 0, maxRequestBodyBytes: 1_000_000, idleTimeoutSeconds: 30 },
+  leaving: { delayMs: 0, timeoutMs: 0 },
   log: { level: "info", format: "text" },
   discovery: { kind: "static", backends },
   aliases: new Map(),

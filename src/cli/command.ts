@@ -29,6 +29,8 @@ export interface CliPlatform {
   readonly onHangup: (task: () => void) => Disposable;
   /** Aborts when the process is asked to end: finish what is under way. */
   readonly stop: AbortSignal;
+  /** Aborts with `stop` where nobody is left who would have to learn of it first, as at Ctrl-C. */
+  readonly stopAccepting: AbortSignal;
   /** Aborts when it is asked again: end now. */
   readonly stopNow: AbortSignal;
 }

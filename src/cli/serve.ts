@@ -1,4 +1,5 @@
 import type { Config } from "../config/config.ts";
+import { aborted } from "../core/aborted.ts";
 import type { Clock } from "../core/clock.ts";
 import { createLog } from "../core/log.ts";
 import type { ReloadStatus } from "../core/reload-status.ts";
@@ -6,14 +7,8 @@ import { createLiveRouter } from "../reload.ts";
 import { createRouter, type Legacy } from "../router.ts";
 import { version } from "../version.ts";
 import { type CliPlatform, describeError } from "./command.ts";
+import { leave } from "./leave.ts";
 import type { GivenConfig } from "./router-config.ts";
-
-const aborted = async (signal: AbortSignal): Promise<void> => {
-  if (signal.aborted) return;
-  const { promise, resolve } = Promise.withResolvers<void>();
-  signal.addEventListener("abort", () => resolve(), { once: true });
-  await promise;
-};
 
 const internalError = (): Response =>
   Response.json(
@@ -49,6 +44,7 @@ type ServePlatform = Pick<
   | "faults"
   | "onHangup"
   | "stop"
+  | "stopAccepting"
   | "stopNow"
 >;
 
@@ -58,8 +54,8 @@ interface ServedConfig extends Pick<GivenConfig, "warnings" | "file"> {
 }
 
 /**
- * Listens and routes until `stop` aborts, then takes no new requests and lets those under way end, or cuts them
- * when `stopNow` aborts. Resolves to the exit code: 1 when it cannot listen.
+ * Listens and routes until `stop` aborts, then leaves (src/cli/leave.ts). Resolves to the exit code: 1 when it
+ * cannot listen.
  */
 export const serveRouter = async (
   { config, warnings, file }: ServedConfig,
@@ -70,7 +66,7 @@ export const serveRouter = async (
   const isColored = (stream: "stdout" | "stderr"): boolean => !isPlain && isTerminal(stream);
   const secrets = config.engineApiKey === undefined ? [] : [config.engineApiKey];
   const log = createLog({ ...config.log, secrets, isColored }, { clock, write });
-  const { onHangup, stop, stopNow } = signals;
+  const { onHangup, stop, stopAccepting, stopNow } = signals;
   faults.logTo(log);
   await using reports = await startReports(config, clock);
   using _told = reports && faults.tell(reports.report);
@@ -119,13 +115,7 @@ export const serveRouter = async (
   );
 
   await aborted(stop);
-  if (server.pendingRequests > 0) {
-    log.info(
-      `Ending: no new requests; ${server.pendingRequests} under way may finish, a second signal cuts them`,
-    );
-  }
-  await Promise.race([server.stop(), aborted(stopNow)]);
-  await server.stop(true);
+  await leave(config.leaving, { server, clock, log, stopAccepting, stopNow, cut: () => {} });
   log.info("Ended");
   return 0;
 };

@@ -19,6 +19,8 @@ export interface Config {
     /** 1 to 255. */
     readonly idleTimeoutSeconds: number;
   };
+  /** How long the process stays when it is asked to end. */
+  readonly leaving: { readonly delayMs: number; readonly timeoutMs: number };
   readonly log: {
     readonly level: RouterOptionValues["logLevel"];
     readonly format: RouterOptionValues["logFormat"];
@@ -148,6 +150,7 @@ export const parseConfig = ({
         maxRequestBodyBytes: values.maxRequestBodyBytes,
         idleTimeoutSeconds: values.idleTimeoutSeconds,
       },
+      leaving: { delayMs: values.drainDelaySeconds * 1000, timeoutMs: values.drainTimeoutSeconds * 1000 },
       log: { level: values.logLevel, format: values.logFormat },
       discovery: { kind: "static", backends: discovery.backends },
       health: healthOf(values),

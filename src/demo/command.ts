@@ -1,3 +1,4 @@
+import { aborted } from "../core/aborted.ts";
 import type { Clock } from "../core/clock.ts";
 import type { EngineFetch } from "../core/engine-fetch.ts";
 import type { EngineReach } from "../core/engine-reach.ts";
@@ -46,13 +47,6 @@ export interface DemoDeps {
   /** Cuts what is still under way then. */
   readonly stopNow: AbortSignal;
 }
-
-const aborted = async (signal: AbortSignal): Promise<void> => {
-  if (signal.aborted) return;
-  const { promise, resolve } = Promise.withResolvers<void>();
-  signal.addEventListener("abort", () => resolve(), { once: true });
-  await promise;
-};
 
 const askAll = async (ask: Ask, report: Report): Promise<readonly Outcome[]> => {
   const outcomes: Outcome[] = [];

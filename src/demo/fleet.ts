@@ -69,6 +69,7 @@ export const startFleet = async (
     createRouter(
       {
         server: { ...server, idleTimeoutSeconds: IDLE_TIMEOUT_SECONDS },
+        leaving: { delayMs: 0, timeoutMs: 0 },
         log: { level: "warning", format: "text" },
         discovery: { kind: "static", backends: engines.map(({ url, model }) => ({ url, models: [model] })) },
         aliases: new Map([[alias.name, alias.model]]),

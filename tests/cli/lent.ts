@@ -10,6 +10,7 @@ export interface LentPlatform {
   /** Resolves when a line that matches has been written to either stream. */
   readonly line: (pattern: RegExp) => Promise<string>;
   readonly stop: AbortController;
+  readonly stopAccepting: AbortController;
   readonly stopNow: AbortController;
 }
 
@@ -18,6 +19,7 @@ export const lendPlatform = (changes: Partial<CliPlatform> = {}): LentPlatform =
   const written: { readonly stream: "stdout" | "stderr"; readonly line: string }[] = [];
   const waiting: { readonly pattern: RegExp; readonly resolve: (line: string) => void }[] = [];
   const stop = new AbortController();
+  const stopAccepting = new AbortController();
   const stopNow = new AbortController();
   const write = (stream: "stdout" | "stderr", line: string): void => {
     written.push({ stream, line });
@@ -41,6 +43,7 @@ export const lendPlatform = (changes: Partial<CliPlatform> = {}): LentPlatform =
       faults: createFaults(write),
       onHangup: () => ({ [Symbol.dispose]: () => {} }),
       stop: stop.signal,
+      stopAccepting: stopAccepting.signal,
       stopNow: stopNow.signal,
       ...changes,
     },
@@ -54,6 +57,7 @@ export const lendPlatform = (changes: Partial<CliPlatform> = {}): LentPlatform =
       return promise;
     },
     stop,
+    stopAccepting,
     stopNow,
   };
 };

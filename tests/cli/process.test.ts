@@ -7,7 +7,7 @@ import { rawPost, sendRaw } from "../support/raw-client.ts";
 import { rawChunk, startRawEngine, STREAM_HEAD } from "../support/raw-engine.ts";
 import { runChild, startChild } from "./child.ts";
 
-const serveArgs = ["--host=127.0.0.1", "--port=0", "http://127.0.0.1:9"];
+const serveArgs = ["--host=127.0.0.1", "--port=0", "--drain-delay-seconds=0", "http://127.0.0.1:9"];
 const LISTENS = /listens on (http:\/\/[^ ]*\d)/;
 const isLinux = process.platform === "linux";
 

@@ -25,7 +25,7 @@ const startEngine = () => {
 
 const serve = async (argv: readonly string[]) => {
   const lent = lendPlatform();
-  const ended = runCli(["--host=127.0.0.1", "--port=0", ...argv], lent.platform);
+  const ended = runCli(["--host=127.0.0.1", "--port=0", "--drain-delay-seconds=0", ...argv], lent.platform);
   const firstLine = await lent.line(/listens on|error/i);
   return { ...lent, ended, firstLine, url: /http:\/\/[^ ]*\d/.exec(firstLine)?.[0] ?? "" };
 };

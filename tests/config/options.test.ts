@@ -82,6 +82,8 @@ const own = [
   "dynamic-config-interval-seconds",
   "max-request-body-bytes",
   "idle-timeout-seconds",
+  "drain-delay-seconds",
+  "drain-timeout-seconds",
   "disable-health-check",
   "health-check-endpoint",
   "health-check-interval-secs",

@@ -81,7 +81,7 @@ describe.skipIf(!hasSandbox)("the executable in a sandbox (needs bubblewrap) wit
       },
     });
     const backends = `--static-backends ${engine.url.origin} --static-models m`;
-    const flags = `--host 127.0.0.1 --port 0 --service-discovery static ${backends} --routing-logic roundrobin`;
+    const flags = `--host 127.0.0.1 --port 0 --drain-delay-seconds 0 --service-discovery static ${backends} --routing-logic roundrobin`;
     await using router = await startServing({ command, args: flags.split(" ") });
     const response = fetch(`${router.url}/v1/chat/completions`, {
       method: "POST",

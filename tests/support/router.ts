@@ -48,6 +48,7 @@ export const startRouter = (options: TestRouterOptions): TestRouter => {
       maxRequestBodyBytes: options.maxRequestBodyBytes ?? 8 * 1024 * 1024,
       idleTimeoutSeconds: options.idleTimeoutSeconds ?? 30,
     },
+    leaving: { delayMs: 0, timeoutMs: 0 },
     log: { level: "debug", format: "text" },
     discovery: { kind: "static", backends: options.backends },
     health: options.health,

@@ -20,7 +20,7 @@ interface ServingOptions {
 
 /** A free port, and one engine that nobody listens for. */
 const serveAnywhere =
-  "--host 127.0.0.1 --port 0 --service-discovery static --static-backends http://127.0.0.1:9 --static-models m --routing-logic roundrobin".split(
+  "--host 127.0.0.1 --port 0 --drain-delay-seconds 0 --service-discovery static --static-backends http://127.0.0.1:9 --static-models m --routing-logic roundrobin".split(
     " ",
   );
 

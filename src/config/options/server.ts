@@ -43,6 +43,22 @@ export const serverOptions = {
     atStart: true,
     help: "Closes a client connection that neither sends nor awaits anything; keep it above that of a load balancer in front.",
   },
+  drainDelaySeconds: {
+    group: "Server",
+    argument: "<seconds>",
+    schema: integerBetween(0, 86_400),
+    default: "10",
+    atStart: true,
+    help: "Time after SIGTERM for which requests are still taken, while readiness answers 503 and every answer closes its connection; Ctrl-C (SIGINT) skips it.",
+  },
+  drainTimeoutSeconds: {
+    group: "Server",
+    argument: "<seconds>",
+    schema: integerBetween(0, 86_400),
+    default: "300",
+    atStart: true,
+    help: "Time that requests under way then have to end before they are cut with an error; a second signal cuts them at once.",
+  },
   logLevel: {
     group: "Logging",
     argument: "<level>",
