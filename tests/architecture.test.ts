@@ -23,7 +23,7 @@ const importsOf = (text: string, path: string): string[] =>
   );
 
 const PURE = ["core"];
-const FLEET = [...PURE, "stats", "discovery", "health", "routing", "metrics"];
+const FLEET = [...PURE, "stats", "kubernetes", "discovery", "health", "routing", "metrics"];
 const PROXY = [...FLEET, "fleet"];
 const HTTP = [...PROXY, "proxy"];
 const ROUTER = [...HTTP, "http", "config"];
@@ -33,7 +33,8 @@ const EDGE = [...ROUTER, "features", "router.ts", "reload.ts", "mock-engine", "d
 const allowed: Readonly<Record<string, readonly string[]>> = {
   core: [],
   stats: PURE,
-  discovery: PURE,
+  kubernetes: PURE,
+  discovery: [...PURE, "kubernetes"],
   health: PURE,
   routing: PURE,
   metrics: PURE,

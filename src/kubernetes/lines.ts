@@ -1,0 +1,34 @@
+import { KubeError } from "./kube-error.ts";
+
+const LINE_FEED = 0x0a;
+
+/**
+ * The lines of a body as they come, without their line feeds. Throws where a line is longer than `maxBytes`, and
+ * where the body ends within a line: what was cut there will be sent again to whoever asks from the version before.
+ */
+export const readLines = async function* (
+  body: ReadableStream<Uint8Array>,
+  maxBytes: number,
+): AsyncGenerator<string> {
+  const decoder = new TextDecoder();
+  let parts: Uint8Array[] = [];
+  let held = 0;
+  for await (const chunk of body) {
+    let start = 0;
+    for (;;) {
+      const end = chunk.indexOf(LINE_FEED, start);
+      const part = chunk.subarray(start, end < 0 ? undefined : end);
+      held += part.length;
+      if (held > maxBytes) throw new KubeError(`a line of a watch is longer than ${maxBytes} bytes`);
+      if (end < 0) {
+        if (part.length > 0) parts.push(part);
+        break;
+      }
+      yield decoder.decode(parts.length === 0 ? part : Buffer.concat([...parts, part]));
+      parts = [];
+      held = 0;
+      start = end + 1;
+    }
+  }
+  if (held > 0) throw new KubeError("a watch was cut within a line");
+};
