@@ -28,6 +28,7 @@ interface ReloadDeps {
 /** A router that follows its configuration file; disposing it ends the router in use. */
 export interface LiveRouter extends AsyncDisposable {
   readonly fetch: Router["fetch"];
+  readonly cut: Router["cut"];
   /** Looks at the file now, and says so where nothing has changed. */
   readonly look: () => Promise<void>;
   readonly status: () => ReloadStatus;
@@ -179,6 +180,7 @@ export const createLiveRouter = (
 
   return {
     fetch: (request, server) => current.router.fetch(request, server),
+    cut: () => current.router.cut(),
     look: async () => look(true),
     status: () => status,
     [Symbol.asyncDispose]: async () => {

@@ -2,7 +2,7 @@ import type { Clock } from "./core/clock.ts";
 import type { Endpoint } from "./core/endpoint.ts";
 import type { EngineFetch } from "./core/engine-fetch.ts";
 import type { EngineReach } from "./core/engine-reach.ts";
-import { RouterError } from "./core/errors.ts";
+import { reasonOf, RouterError } from "./core/errors.ts";
 import type { ReadHost } from "./core/host-usage.ts";
 import type { Log } from "./core/log.ts";
 import type { ReloadStatus } from "./core/reload-status.ts";
@@ -14,7 +14,7 @@ import { createEngineHealth } from "./health/engine-health.ts";
 import type { Health } from "./health/health.ts";
 import { isModelType } from "./health/payloads.ts";
 import { createApp } from "./http/app.ts";
-import { createClient, type IdleLimiter } from "./http/client.ts";
+import { type Clients, createClients, type IdleLimiter } from "./http/client.ts";
 import { createEngineControl } from "./http/engine-control.ts";
 import { asRouterError, errorResponse } from "./http/error-response.ts";
 import { admit } from "./http/gate.ts";
@@ -59,6 +59,7 @@ export interface Platform {
 export interface Legacy {
   readonly routing: Config["routing"];
   readonly policy: RoutingPolicy;
+  readonly clients: Clients;
   readonly requests: RequestLedger;
   readonly metrics: RouterMetrics;
   readonly sleep: SleepStates;
@@ -74,6 +75,8 @@ export interface Legacy {
 export interface Router extends AsyncDisposable {
   /** Answers any request; never rejects. */
   readonly fetch: (request: Request, server: IdleLimiter) => Promise<Response>;
+  /** Ends the requests that are under way, those of routers that it took over from included, with an error. */
+  readonly cut: () => void;
   /** As it is when asked for. */
   readonly legacy: () => Legacy;
 }
@@ -98,6 +101,7 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
       known: previous?.endpoints,
     }),
   );
+  const clients = previous?.clients ?? createClients(idleTimeoutSeconds);
   const requests =
     previous?.requests ??
     createRequestLedger({ windowMs: config.requestStatsWindowSeconds * 1000 }, { clock });
@@ -220,21 +224,23 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
       const requestId = requestIdOf(request.headers);
       try {
         admit(request);
-        const client = createClient(request, server, { arrivedAt, idleTimeoutSeconds });
+        const client = clients.of(request, server, arrivedAt);
         const response = await app.fetch(request, { requestId, client });
         if (!response.headers.has("x-request-id")) response.headers.set("x-request-id", requestId);
         return isDraining() ? closing(response) : response;
       } catch (error) {
         const failure = request.signal.aborted
-          ? new RouterError("client_closed", "The client closed the connection.", { cause: error })
+          ? reasonOf(request.signal, error)
           : asRouterError(error, requestId, log);
         log.debug(`Request ${requestId} ended with ${failure.code}: ${failure.message}`);
         const response = errorResponse(failure, requestId);
         return isDraining() ? closing(response) : response;
       }
     },
+    cut: () => clients.cut(new RouterError("router_shutdown", "The router ends; please try again.")),
     legacy: () => ({
       routing: config.routing,
+      clients,
       policy,
       requests,
       metrics,

@@ -115,7 +115,7 @@ export const serveRouter = async (
   );
 
   await aborted(stop);
-  await leave(config.leaving, { server, clock, log, stopAccepting, stopNow, cut: () => {} });
+  await leave(config.leaving, { server, clock, log, stopAccepting, stopNow, cut: router.cut });
   log.info("Ended");
   return 0;
 };

@@ -77,6 +77,13 @@ export const errorTable = {
     isRetryable: true,
     meaning: "The engine did not answer in time.",
   },
+  router_shutdown: {
+    status: 503,
+    type: "service_unavailable_error",
+    isRetryable: false,
+    meaning:
+      "The router ends and could not wait for the answer any longer; try again, another one will take it.",
+  },
   no_endpoint: {
     status: 503,
     type: "service_unavailable_error",
@@ -99,6 +106,12 @@ export class RouterError extends Error {
     this.code = code;
   }
 }
+
+/** Why a signal has aborted: whoever aborts it with a RouterError says so, otherwise the client has left. */
+export const reasonOf = ({ reason }: AbortSignal, cause?: unknown): RouterError =>
+  reason instanceof RouterError
+    ? reason
+    : new RouterError("client_closed", "The client closed the connection.", { cause });
 
 /** The OpenAI error object for an error of the router. */
 export const openAiError = ({ code, message }: RouterError) => ({

@@ -1,3 +1,4 @@
+import { reasonOf, type RouterError } from "../core/errors.ts";
 import type { Client } from "../proxy/client.ts";
 
 /** The part of `Bun.Server` that ends idle connections. */
@@ -6,22 +7,42 @@ export interface IdleLimiter {
   readonly timeout: (request: Request, seconds: number) => void;
 }
 
-interface ClientOptions {
-  readonly arrivedAt: number;
-  readonly idleTimeoutSeconds: number;
+/** The clients of all requests. */
+export interface Clients {
+  /** The client of a request that came at that monotonic time. */
+  readonly of: (request: Request, server: IdleLimiter, arrivedAt: number) => Client;
+  /** Ends every request that waits for an engine or its answer; the error is what the client is told. */
+  readonly cut: (error: RouterError) => void;
 }
 
 /**
- * The client of a request. The server's idle limit also counts while an engine thinks, and lifting it sticks to
- * the connection: this is the only place that lifts it, and what lifts it puts it back.
+ * Keeps the clients whose engines are awaited. The server's idle limit also counts while an engine thinks, and
+ * lifting it sticks to the connection: this is the only place that lifts it, and what lifts it puts it back.
  */
-export const createClient = (
-  request: Request,
-  server: IdleLimiter,
-  { arrivedAt, idleTimeoutSeconds }: ClientOptions,
-): Client => ({
-  signal: request.signal,
-  arrivedAt,
-  allowSilence: () => server.timeout(request, 0),
-  limitSilence: () => server.timeout(request, idleTimeoutSeconds),
-});
+export const createClients = (idleTimeoutSeconds: number): Clients => {
+  const waiting = new Set<AbortController>();
+  return {
+    of: (request, server, arrivedAt) => {
+      const ending = new AbortController();
+      const { signal } = request;
+      const leave = (): void => ending.abort(reasonOf(signal));
+      if (signal.aborted) leave();
+      else signal.addEventListener("abort", leave, { once: true });
+      return {
+        signal: ending.signal,
+        arrivedAt,
+        allowSilence: () => {
+          waiting.add(ending);
+          server.timeout(request, 0);
+        },
+        limitSilence: () => {
+          waiting.delete(ending);
+          server.timeout(request, idleTimeoutSeconds);
+        },
+      };
+    },
+    cut: (error) => {
+      for (const ending of waiting) ending.abort(error);
+    },
+  };
+};

@@ -17,6 +17,7 @@ const bodyOf = (error: RouterError): unknown => {
 const FIELDS: Readonly<Partial<Record<ErrorCode, Readonly<Record<string, string>>>>> = {
   // The rest of the body is on its way: the connection cannot carry another request.
   body_too_large: { connection: "close" },
+  router_shutdown: { "retry-after": "1" },
   method_not_allowed: { allow: "GET, POST" },
 };
 

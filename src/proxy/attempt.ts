@@ -72,8 +72,9 @@ export const createAttempts = ({ requests, metrics, clock, log }: AttemptDeps) =
         if (outcome === "failed") series.failed("upstream_reset", "while");
       },
       failed: (error) => {
-        const hasLeft = error instanceof RouterError && error.code === "client_closed";
-        end(hasLeft ? "client_closed" : "failed", "before its answer");
+        // An end that is not the engine's says nothing of it.
+        const isOurs = error instanceof RouterError && !isEngineFailure(error);
+        end(isOurs ? "client_closed" : "failed", "before its answer");
         if (isEngineFailure(error)) series.failed(error.code, "before");
       },
     };

@@ -1,6 +1,6 @@
 /** The other end of a request. */
 export interface Client {
-  /** Aborted when the client has left, in every phase. */
+  /** Aborted when the client has left, in every phase, or with the RouterError for which the router ends it. */
   readonly signal: AbortSignal;
   /** Monotonic milliseconds at which the request came. */
   readonly arrivedAt: number;

@@ -1,13 +1,14 @@
 import type { Clock } from "../core/clock.ts";
+import { reasonOf, type RouterError } from "../core/errors.ts";
 import type { BodyReader } from "./upstream.ts";
 
-/** How a relayed body ended. */
+/** How a relayed body ended; where the router itself ends it, as if the client had: it says nothing of the engine. */
 export type RelayEnd = "done" | "failed" | "client_closed";
 
 interface RelayOptions {
-  /** Sent in an event stream whose engine fails, before the connection is cut. */
-  readonly failureEvent: Uint8Array<ArrayBuffer> | undefined;
-  /** Aborted when the client has left. */
+  /** What is sent in an event stream before it is cut: because its engine fails, or for the reason given. */
+  readonly failureEvent: ((reason?: RouterError) => Uint8Array<ArrayBuffer>) | undefined;
+  /** Aborted when the client has left, or with the RouterError that ends the stream. */
   readonly signal: AbortSignal;
   readonly clock: Clock;
   /** Called with each chunk after the first, when it is on its way; must not throw. */
@@ -47,14 +48,15 @@ export const relay = (
   };
 
   const fail = async (sink: ReadableStreamDirectController, cause: Error): Promise<void> => {
-    if (signal.aborted) end("client_closed");
-    else if (!isOver) {
-      end("failed", cause);
-      if (failureEvent) void send(sink, failureEvent);
+    const reason = signal.aborted ? reasonOf(signal, cause) : undefined;
+    if (!isOver && reason?.code !== "client_closed") {
+      end(reason ? "client_closed" : "failed", reason ?? cause);
+      if (failureEvent) void send(sink, failureEvent(reason));
       const { promise, resolve } = Promise.withResolvers<void>();
       clock.after(FAREWELL_MS, resolve);
       await promise;
     }
+    end("client_closed");
     sink.close(cause);
   };
 

@@ -19,10 +19,11 @@ interface RespondDeps {
 /** Passes an engine's answer on; `engineMs` is what of the time until now engines took. */
 export type Respond = (attempt: Attempt, answer: Answer, engineMs: number) => Response;
 
+const brokenOff = new RouterError("upstream_reset", "The engine broke off while it was answering.");
+
 // The empty line ends an event that the engine broke off in; between events it is nothing.
-const failureEvent = Buffer.from(
-  `\n\ndata: ${JSON.stringify(openAiError(new RouterError("upstream_reset", "The engine broke off while it was answering.")))}\n\n`,
-);
+const failureEvent = (reason = brokenOff): Buffer<ArrayBuffer> =>
+  Buffer.from(`\n\ndata: ${JSON.stringify(openAiError(reason))}\n\n`);
 
 /** Creates the way of an answer to the client: its head at once, its body as it comes. */
 export const createRespond = ({ metrics, answerFields, clock, log }: RespondDeps): Respond => {

@@ -1,5 +1,5 @@
 import type { EngineFetch, EngineRequest } from "../core/engine-fetch.ts";
-import { RouterError } from "../core/errors.ts";
+import { reasonOf, RouterError } from "../core/errors.ts";
 import { isEventStream } from "./headers.ts";
 
 /** A body that is being read. */
@@ -26,7 +26,7 @@ const RESET = /^(ECONNRESET|EPIPE|ConnectionClosed|ConnectionReset)$/;
 export const upstreamError = (error: unknown, signal: AbortSignal): RouterError => {
   if (error instanceof RouterError) return error;
   const options = { cause: error };
-  if (signal.aborted) return new RouterError("client_closed", "The client closed the connection.", options);
+  if (signal.aborted) return reasonOf(signal, error);
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   if (UNREACHABLE.test(code))
     return new RouterError("upstream_unreachable", "The engine cannot be reached.", options);
@@ -72,7 +72,7 @@ const isShort = (headers: Headers): boolean => {
 
 /**
  * One attempt: sends the request and waits for the head and the first bytes of the body, so that until then
- * another engine can still take over. Throws `upstream_*`, or `client_closed` when the signal ended it.
+ * another engine can still take over. Throws `upstream_*`, or why the signal ended it.
  */
 export const exchange = async (
   fetch: EngineFetch,

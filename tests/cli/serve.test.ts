@@ -30,12 +30,13 @@ const serve = async (argv: readonly string[]) => {
   return { ...lent, ended, firstLine, url: /http:\/\/[^ ]*\d/.exec(firstLine)?.[0] ?? "" };
 };
 
-const startWithEngine = async (engine: string) =>
+const startWithEngine = async (engine: string, ...more: readonly string[]) =>
   serve([
     "--service-discovery=static",
     "--routing-logic=roundrobin",
     `--static-backends=${engine}`,
     "--static-models=m",
+    ...more,
   ]);
 
 const chat = async (url: string) =>
@@ -78,6 +79,22 @@ test("asked twice, it cuts what is under way and still ends with 0", async () =>
   router.stopNow.abort();
   expect(await router.ended).toBe(0);
   expect(await failure(response.text())).toMatch(/closed/i);
+});
+
+test("in the delay it is not ready, and answers close their connections", async () => {
+  using engine = startEngine();
+  engine.end();
+  const router = await startWithEngine(engine.url, "--drain-delay-seconds=60");
+  expect((await chat(router.url)).headers.get("connection")).not.toBe("close");
+  router.stop.abort();
+  await router.line(/requests are still taken for 60 s/);
+  const ready = await fetch(`${router.url}/readyz`);
+  expect([ready.status, ready.headers.get("connection")]).toEqual([503, "close"]);
+  const answer = await chat(router.url);
+  expect([await answer.text(), answer.headers.get("connection")]).toEqual(["first,last", "close"]);
+  expect((await fetch(`${router.url}/nope`)).headers.get("connection")).toBe("close");
+  router.stopAccepting.abort();
+  expect(await router.ended).toBe(0);
 });
 
 test("a port that is taken is one line and exit 1", async () => {

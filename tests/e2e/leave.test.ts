@@ -59,6 +59,32 @@ test(`SIGTERM under ${STREAMS} streams: not ready at once, nobody is refused in 
   expect(await router.child.text("stderr")).toBe("");
 }, 30_000);
 
+test("what does not end within its time is told so: in its stream, or as the status where nothing was answered", async () => {
+  await using slow = await startEngineProcess(["--served-model-name=m", "--decode-ms=1000"]);
+  await using silent = await startEngineProcess(["--served-model-name=silent", "--fault=hang"]);
+  await using router = await startRouterProcess([
+    ...staticArgs([
+      ["m", slow.url],
+      ["silent", silent.url],
+    ]),
+    "--routing-logic=roundrobin",
+    "--disable-health-check",
+    "--drain-timeout-seconds=1",
+  ]);
+  using streaming = sendRaw(router.port, streamRequest(100));
+  await streaming.until(/data: /);
+  using waiting = sendRaw(router.port, rawPost("/v1/completions", '{"model":"silent","prompt":"x"}'));
+  while ((await silent.state()).received < 1);
+  router.child.kill("SIGTERM");
+  expect(await router.child.exited).toBe(0);
+  const [cut, refused] = [await streaming.closed(), await waiting.closed()];
+  expect(cut).toContain('"code":"router_shutdown"}}');
+  expect(cut).not.toContain("[DONE]");
+  expect(cut).not.toEndWith("\r\n0\r\n\r\n");
+  expect(refused).toMatch(/^HTTP\/1\.1 503 [^]*\r\nretry-after: 1\r\n[^]*"code":"router_shutdown"/i);
+  expect(refused).toMatch(/\r\nconnection: close\r\n/i);
+}, 20_000);
+
 test("SIGINT, as Ctrl-C sends it, waits for no delay", async () => {
   await using router = await startRouterProcess(["http://127.0.0.1:9", "--drain-delay-seconds=60"]);
   router.child.kill("SIGINT");

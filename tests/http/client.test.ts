@@ -1,12 +1,13 @@
 import { expect, test } from "bun:test";
-import { createClient } from "../../src/http/client.ts";
+import { RouterError } from "../../src/core/errors.ts";
+import { createClients } from "../../src/http/client.ts";
 
 test("a client's connection may be silent while an engine thinks, and has the server's limit again afterwards", () => {
   const limits: [Request, number][] = [];
   const leaving = new AbortController();
   const request = new Request("http://router/", { signal: leaving.signal });
   const server = { timeout: (of: Request, seconds: number) => limits.push([of, seconds]) };
-  const client = createClient(request, server, { arrivedAt: 7, idleTimeoutSeconds: 30 });
+  const client = createClients(30).of(request, server, 7);
   expect(limits).toEqual([]);
   client.allowSilence();
   client.limitSilence();
@@ -17,4 +18,26 @@ test("a client's connection may be silent while an engine thinks, and has the se
   expect([client.arrivedAt, client.signal.aborted]).toEqual([7, false]);
   leaving.abort(new Error("left"));
   expect(client.signal.aborted).toBe(true);
+});
+
+test("clients whose engines are awaited can be cut; those that are answered, and those that left, are left alone", () => {
+  const clients = createClients(30);
+  const server = { timeout: () => {} };
+  const leaving = new AbortController();
+  const [waiting, answered, gone] = [{}, {}, { signal: leaving.signal }].map((init) =>
+    clients.of(new Request("http://router/", init), server, 0),
+  );
+  for (const client of [waiting, answered, gone]) client?.allowSilence();
+  answered?.limitSilence();
+  leaving.abort();
+  const error = new RouterError("router_shutdown", "The router ends.");
+  clients.cut(error);
+  expect(waiting?.signal.reason).toBe(error);
+  expect(answered?.signal.aborted).toBe(false);
+  expect(gone?.signal.reason).toMatchObject({ code: "client_closed" });
+});
+
+test("a client that left before its request was looked at has left", () => {
+  const request = new Request("http://router/", { signal: AbortSignal.abort() });
+  expect(createClients(30).of(request, { timeout: () => {} }, 0).signal.aborted).toBe(true);
 });

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import { RouterError } from "../../src/core/errors.ts";
 import { systemClock } from "../../src/platform.ts";
 import { relay, type RelayEnd } from "../../src/proxy/relay.ts";
 import { createTestClock, settle } from "../support/clock.ts";
@@ -24,7 +25,10 @@ const start = ({ first, failureEvent = FAILURE, cancel }: Given = {}) => {
   const ends: [RelayEnd, unknown][] = [];
   const told: string[] = [];
   const body = relay(first === undefined ? undefined : new Uint8Array(Buffer.from(first)), engine.reader, {
-    failureEvent: failureEvent === "" ? undefined : Buffer.from(failureEvent),
+    failureEvent:
+      failureEvent === ""
+        ? undefined
+        : (reason) => Buffer.from(reason ? `data: ${reason.code}\n\n` : failureEvent),
     signal: client.signal,
     clock,
     onChunk: (chunk) => told.push(Buffer.from(chunk).toString()),
@@ -81,6 +85,20 @@ describe("a relayed body", () => {
     await settle();
     expect(ends).toHaveLength(1);
   });
+});
+
+test("a body that the router itself ends says why before it is cut, and that it was not the engine", async () => {
+  const { clock, engine, ends, client, read } = start({ first: "1" });
+  await read();
+  const reason = new RouterError("router_shutdown", "The router ends.");
+  client.abort(reason);
+  engine.fail(new Error("the fetch was aborted"));
+  expect(await read()).toBe("data: router_shutdown\n\n");
+  expect(ends).toEqual([["client_closed", reason]]);
+  await settle();
+  clock.advance(50);
+  expect(await read()).toBeInstanceOf(Error);
+  expect(ends).toHaveLength(1);
 });
 
 describe("an engine that fails", () => {
