@@ -112,7 +112,7 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
   if (previous) sleep.keepOnly(new Set(discovery.endpoints.map(({ id }) => id)));
   // A policy holds turns and rings; of engines that are gone it forgets what it must by itself.
   const isSameRouting = previous !== undefined && Bun.deepEquals(previous.routing, config.routing, true);
-  const policy = isSameRouting ? previous.policy : createPolicy(config.routing);
+  const policy = isSameRouting ? previous.policy : createPolicy(config.routing, { random });
   const states = previous?.health ?? new Map<string, Health>();
   const types = new Map(config.discovery.backends.map((backend) => [backend.url, backend.types]));
   const health = parts.use(
@@ -172,6 +172,9 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
         requests.keepOnly(ids);
         metrics.engines(ids);
       },
+      serving: (ids) => {
+        if (!isOver) policy.keepOnly?.(ids);
+      },
       engine: engineStats,
     },
     sleep,
@@ -182,7 +185,7 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
     policy,
     requests,
     metrics,
-    answerFields: config.answerFields ?? { endpoint: false, serverTiming: false },
+    answerFields: config.answerFields ?? { endpoint: false, reason: false, serverTiming: false },
     aliases,
     maxAttempts: config.maxReroutes + 1,
     fetch,

@@ -1,3 +1,4 @@
+import type { AnswerFields } from "../core/answer-fields.ts";
 import type { HealthOptions } from "../health/engine-health.ts";
 import { type RoutingConfig, policyOptions } from "../routing/index.ts";
 import type { ConfiguredBackend } from "./backends.ts";
@@ -35,7 +36,7 @@ export interface Config {
   readonly maxReroutes: number;
   readonly requestStatsWindowSeconds: number;
   /** Fields of answers that tell of the router; none where absent. */
-  readonly answerFields?: { readonly endpoint: boolean; readonly serverTiming: boolean };
+  readonly answerFields?: AnswerFields;
   /** Time between readings of the engines' metrics; absent where they are not read. */
   readonly engineStatsIntervalSeconds?: number | undefined;
   /** Time between blocks of statistics in the log; absent where there are none. */
@@ -158,7 +159,11 @@ export const parseConfig = ({
       routing: { logic, options: readOptions(policyOptions, settings).values },
       maxReroutes: values.maxInstanceFailoverRerouteAttempts,
       requestStatsWindowSeconds: values.requestStatsWindow,
-      answerFields: { endpoint: values.endpointHeader, serverTiming: values.serverTiming },
+      answerFields: {
+        endpoint: values.endpointHeader,
+        reason: values.reasonHeader,
+        serverTiming: values.serverTiming,
+      },
       engineStatsIntervalSeconds: values.engineStatsInterval,
       ...(values.logStats && { logStatsIntervalSeconds: values.logStatsInterval }),
       ...(values.sentryDsn && { sentryDsn: values.sentryDsn }),

@@ -31,15 +31,23 @@ export type RequestOutcome = "done" | "refused" | "failed" | "client_closed";
 export interface TokenUsage {
   readonly input: number;
   readonly output: number;
+  /** Those of `input` that it found in its prefix cache; absent where it does not say. */
+  readonly cached?: number | undefined;
 }
 
-/** What is told of requests to one engine for one model as it happens; times in milliseconds. Never throws. */
-export interface RequestObserver {
+/** What is told of a request on an engine as it happens; milliseconds count from when it began. Never throws. */
+export interface RequestWatcher {
   readonly began: () => void;
   /** The first bytes of a stream came. */
   readonly streamBegan: (elapsedMs: number) => void;
+  /** Told before the end, where the engine tells it. */
+  readonly tokens: (usage: TokenUsage) => void;
+  /** Told once of every request that began, however it ended. */
+  readonly ended: (outcome: RequestOutcome, elapsedMs: number, wasStream: boolean) => void;
+}
+
+/** What is told of requests to one engine for one model, chunk by chunk. */
+export interface RequestObserver extends RequestWatcher {
   /** Further bytes of a stream came, so long after those before. */
   readonly streamWentOn: (gapMs: number) => void;
-  readonly tokens: (usage: TokenUsage) => void;
-  readonly ended: (outcome: RequestOutcome, elapsedMs: number, wasStream: boolean) => void;
 }

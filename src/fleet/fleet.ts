@@ -56,6 +56,8 @@ interface Snapshot {
 
 /** What is known of the load of engines. */
 interface Loads extends Pick<RequestLedger, "of" | "keepOnly"> {
+  /** Told the ids of all engines that can serve, whenever they may have changed. */
+  readonly serving?: (endpointIds: ReadonlySet<string>) => void;
   /** What an engine says of itself. */
   readonly engine?: (endpointId: string) => EngineStats | undefined;
 }
@@ -85,12 +87,12 @@ export const createFleet = (
   ): Snapshot => {
     const byModel = new Map<string, [Candidate, ...Candidate[]]>();
     const healthy = new Set<string>();
-    let routable = 0;
+    const routable = new Set<string>();
     for (const endpoint of endpoints) {
       const models = healthyModels(endpoint, excluded);
       if (models.size > 0) healthy.add(endpoint.id);
       if (models.size === 0 || asleep.has(endpoint.id)) continue;
-      routable += 1;
+      routable.add(endpoint.id);
       const candidate: Candidate = {
         endpoint,
         requests: loads.of(endpoint.id),
@@ -106,9 +108,10 @@ export const createFleet = (
     }
     const byId = new Map(endpoints.map((endpoint) => [endpoint.id, endpoint]));
     loads.keepOnly(new Set(byId.keys()));
+    loads.serving?.(routable);
     const [model, ...others] = new Set(endpoints.flatMap(({ models }) => models));
     const onlyModel = others.length === 0 ? model : undefined;
-    const counts = { total: endpoints.length, healthy: healthy.size, routable };
+    const counts = { total: endpoints.length, healthy: healthy.size, routable: routable.size };
     return { endpoints, asleep, excluded, byModel, byId, onlyModel, healthy, counts };
   };
 

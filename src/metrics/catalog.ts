@@ -91,6 +91,11 @@ export const catalog = {
     help: "Streams that have begun and not ended",
     labels: SERVER_OF_MODEL,
   },
+  vllm_router_routing_decisions_total: {
+    type: "counter",
+    help: "Choices of an engine by their reason: turn, session, rate, load, prefix (it holds the longest), cold (none holds it) or spread (load against prefix)",
+    labels: ["model", "reason", "server"],
+  },
   vllm_router_attempts_total: {
     type: "counter",
     help: "Requests sent to engines by how they ended: done, refused (4xx), failed or client_closed",

@@ -10,6 +10,8 @@ import type { Value } from "./series.ts";
 
 /** The series of requests to one engine for one model. */
 export interface RequestSeries extends RequestObserver {
+  /** The engine was chosen, by a rule of a closed set. */
+  readonly routed: (rule: string) => void;
   /** The engine failed: before its answer, or while it streamed. */
   readonly failed: (code: ErrorCode, phase: "before" | "while") => void;
 }
@@ -115,7 +117,16 @@ export const createRouterMetrics = (
       failed: outcomeOf("failed"),
       client_closed: outcomeOf("client_closed"),
     };
+    const decisions = new Map<string, ReturnType<typeof counter>>();
     return {
+      routed: (rule) => {
+        let decided = decisions.get(rule);
+        if (!decided) {
+          decided = counter("vllm_router_routing_decisions_total", { ...names, reason: rule });
+          decisions.set(rule, decided);
+        }
+        decided.add(1);
+      },
       began: () => {},
       streamBegan: (ms) => {
         streams.add(1);

@@ -4,6 +4,7 @@ import { errorTable, RouterError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import type { RequestOutcome } from "../core/request-stats.ts";
 import type { RequestSeries, RouterMetrics } from "../metrics/router-metrics.ts";
+import type { RoutePlan } from "../routing/policy.ts";
 import type { RequestLedger, Ticket } from "../stats/request-ledger.ts";
 import type { Call } from "./call.ts";
 import type { Client } from "./client.ts";
@@ -16,6 +17,8 @@ export interface AttemptOn {
   /** The model that is served, an alias resolved. */
   readonly model: string;
   readonly endpoint: Endpoint;
+  /** By which the engine was chosen. */
+  readonly plan: RoutePlan;
 }
 
 /** One attempt to have a request answered: begun when it is made, and to be ended in one of three ways. */
@@ -49,9 +52,10 @@ export const createAttempts = ({ requests, metrics, clock, log }: AttemptDeps) =
   const logsEnds = log.isEnabled("debug");
 
   return (on: AttemptOn): Attempt => {
-    const { call, client, model, endpoint } = on;
+    const { call, client, model, endpoint, plan } = on;
     const series = metrics.seriesOf(endpoint.url, model);
-    const ticket = requests.begin(endpoint.id, series);
+    series.routed(plan.rule);
+    const ticket = requests.begin(endpoint.id, series, plan.watcher);
     client.allowSilence();
 
     const end = (outcome: RequestOutcome, phase: EndPhase): void => {

@@ -1,6 +1,7 @@
 import { RouterError } from "../core/errors.ts";
-import type { RoutingRequest } from "../routing/policy.ts";
+import type { Prompt, RoutingRequest } from "../routing/policy.ts";
 import { readBody } from "./body.ts";
+import { parseBeginning } from "./json-cut.ts";
 import {
   fieldSpans,
   MAX_FIELDS,
@@ -10,15 +11,18 @@ import {
   type Span,
 } from "./json-fields.ts";
 import { boundaryOf, formFieldSpans } from "./multipart.ts";
+import { type FieldReader, readPrompt } from "./prompt.ts";
 
 /** A request as the router understood it; its bytes are those of the client. */
-export interface Call extends Omit<RoutingRequest, "model"> {
+export interface Call extends Pick<RoutingRequest, "headers" | "field"> {
   readonly id: string;
   readonly method: string;
   /** Absent where a request without a body names none; the fleet's only model is meant then. */
   readonly model?: string | undefined;
   /** Id of the engine that must answer (`?id=`). */
   readonly engineId?: string | undefined;
+  /** What an engine computes for it when it serves this model; gathered anew each time. */
+  readonly prompt: (model: string) => Prompt | undefined;
   /** What an engine is sent: the client's bytes, with `model` spliced in where they name another. */
   readonly messageFor: (model: string) => Message;
   /** True when the request is pure compute, so that sending it twice is harmless. */
@@ -38,6 +42,8 @@ const PARSE_LIMIT = 1024 * 1024;
 const MAX_DEPTH = 64;
 /** Longest field value that is read out of a scanned body, in bytes. */
 const MAX_FIELD = 64 * 1024;
+/** So many bytes of each field of a scanned body count for its prompt. */
+const MAX_PROMPT_FIELD = 1024 * 1024;
 
 const strictDecoder = new TextDecoder("utf-8", { fatal: true });
 
@@ -48,6 +54,8 @@ const NOT_AN_OBJECT = "Invalid request: request body must be a JSON object.";
 interface Contents {
   readonly model: unknown;
   readonly field: (name: string) => unknown;
+  /** Fields for the prompt; absent where the body is no JSON. */
+  readonly promptField?: FieldReader;
   /** Where the model's value stands and how another is written there. */
   readonly splice?: ((model: string) => Uint8Array<ArrayBuffer>) | undefined;
 }
@@ -90,7 +98,7 @@ const readParsed = (bytes: Uint8Array): Contents => {
   if (Object.keys(value).length > MAX_FIELDS || isDeeperThan(value, MAX_DEPTH)) throw invalid(INVALID_JSON);
   const fields = value as Readonly<Record<string, unknown>>;
   const field = (name: string): unknown => (Object.hasOwn(fields, name) ? fields[name] : undefined);
-  return { model: field("model"), field, splice: spliceJson(bytes) };
+  return { model: field("model"), field, promptField: field, splice: spliceJson(bytes) };
 };
 
 const readScanned = (bytes: Uint8Array): Contents => {
@@ -104,7 +112,11 @@ const readScanned = (bytes: Uint8Array): Contents => {
       throw invalid(INVALID_JSON, error);
     }
   };
-  return { model: field("model"), field, splice: spliceJson(bytes) };
+  const promptField: FieldReader = (name) => {
+    const span = spans.get(name);
+    return span && parseBeginning(bytes, span, MAX_PROMPT_FIELD);
+  };
+  return { model: field("model"), field, promptField, splice: spliceJson(bytes) };
 };
 
 const readForm = (bytes: Uint8Array, boundary: string): Contents => {
@@ -190,8 +202,9 @@ export const readCall = async ({ id, request, path, isReplaySafe, maxBodyBytes }
   const {
     model: named,
     field,
+    promptField,
     splice,
-  } = body
+  }: Contents = body
     ? readContents(body.length === 0 ? EMPTY_OBJECT : body, headers.get("content-type"))
     : readQuery(search);
   const model = body === undefined && named === undefined ? undefined : modelOf(named);
@@ -203,6 +216,7 @@ export const readCall = async ({ id, request, path, isReplaySafe, maxBodyBytes }
     model,
     engineId: search.get("id") ?? undefined,
     field,
+    prompt: (served) => promptField && readPrompt(promptField, served, path),
     messageFor: (served) => {
       if (model === undefined || served === model) return message;
       return splice ? { ...message, body: splice(served) } : { path: path + queryForEngine(query, served) };

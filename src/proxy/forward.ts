@@ -1,3 +1,4 @@
+import type { AnswerFields } from "../core/answer-fields.ts";
 import type { Clock } from "../core/clock.ts";
 import type { EngineFetch, EngineRequest } from "../core/engine-fetch.ts";
 import { describeError, RouterError } from "../core/errors.ts";
@@ -31,8 +32,7 @@ interface ForwardDeps {
   readonly policy: RoutingPolicy;
   readonly requests: RequestLedger;
   readonly metrics: RouterMetrics;
-  /** Fields of an answer that tell of the router. */
-  readonly answerFields: { readonly endpoint: boolean; readonly serverTiming: boolean };
+  readonly answerFields: AnswerFields;
   readonly aliases: ReadonlyMap<string, string>;
   /** Engines tried for one request at most. */
   readonly maxAttempts: number;
@@ -48,6 +48,7 @@ export const createForward = (deps: ForwardDeps): Forward => {
   const { fleet, policy, metrics, aliases, maxAttempts, fetch, clock, log, onRouted } = deps;
   const begin = createAttempts(deps);
   const respond = createRespond(deps);
+  const logsReasons = log.isEnabled("debug");
 
   const firstLine = (call: Call, client: Client, { endpoint, sessionId }: RoutePlan): string =>
     routingLine({
@@ -90,7 +91,8 @@ export const createForward = (deps: ForwardDeps): Forward => {
     const model = modelOf(call);
     metrics.arrived(fleet.hasSeen(model) ? model : undefined);
     const narrowing = { except: new Set<string>(), only: call.engineId };
-    const routed = { model, headers: call.headers, field: call.field };
+    const { headers, field } = call;
+    const prompt = once(() => call.prompt(model));
     const message = {
       ...call.messageFor(model),
       method: call.method,
@@ -103,16 +105,19 @@ export const createForward = (deps: ForwardDeps): Forward => {
     for (let attempt = 1; ; attempt += 1) {
       const candidates = fleet.candidates(model, narrowing);
       if (!candidates) throw fleet.missing(model);
-      const plan = await policy.plan(routed, candidates);
-      const { endpoint } = plan;
+      const planned = policy.plan({ model, headers, field, prompt, at: clock.monotonic() }, candidates);
+      // Requests that come at once are each planned with the one before it under way.
+      const plan = planned instanceof Promise ? await planned : planned;
+      const { endpoint, reason } = plan;
       log.info(
         attempt === 1
           ? firstLine(call, client, plan)
           : `Routing request ${call.id} to ${endpoint.url} (attempt ${attempt}/${maxAttempts})`,
       );
+      if (logsReasons) log.debug(`Request ${call.id} goes to ${endpoint.url}: ${reason}`);
       onRouted?.({ ...plan, requestId: call.id, model, attempt });
       try {
-        return await ask(begin({ call, client, model, endpoint }), message, waited);
+        return await ask(begin({ call, client, model, endpoint, plan }), message, waited);
       } catch (error) {
         if (!isEngineFailure(error)) throw error;
         log.warning(
@@ -125,6 +130,11 @@ export const createForward = (deps: ForwardDeps): Forward => {
       }
     }
   };
+};
+
+const once = <Result>(find: () => Result): (() => Result) => {
+  let found: { readonly result: Result } | undefined;
+  return () => (found ??= { result: find() }).result;
 };
 
 /** Whether another engine may be asked: nothing was answered, and asking twice does no harm. */

@@ -1,3 +1,4 @@
+import type { AnswerFields } from "../core/answer-fields.ts";
 import type { Clock } from "../core/clock.ts";
 import { describeError, openAiError, RouterError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
@@ -10,8 +11,7 @@ import { readUsage } from "./usage.ts";
 
 interface RespondDeps {
   readonly metrics: RouterMetrics;
-  /** Fields of an answer that tell of the router. */
-  readonly answerFields: { readonly endpoint: boolean; readonly serverTiming: boolean };
+  readonly answerFields: AnswerFields;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -27,9 +27,14 @@ const failureEvent = (reason = brokenOff): Buffer<ArrayBuffer> =>
 
 /** Creates the way of an answer to the client: its head at once, its body as it comes. */
 export const createRespond = ({ metrics, answerFields, clock, log }: RespondDeps): Respond => {
-  const headOf = ({ call, client, endpoint }: Attempt, { status, headers }: Answer, engineMs: number) => {
+  const headOf = (
+    { call, client, endpoint, plan }: Attempt,
+    { status, headers }: Answer,
+    engineMs: number,
+  ) => {
     const fields = headersForClient(headers, call.id);
     if (answerFields.endpoint) fields.set("x-vllm-router-endpoint", endpoint.id);
+    if (answerFields.reason) fields.set("x-vllm-router-reason", plan.reason);
     const ms = clock.monotonic() - client.arrivedAt - engineMs;
     metrics.overhead(ms);
     if (answerFields.serverTiming) fields.append("server-timing", `router;dur=${ms.toFixed(3)}`);

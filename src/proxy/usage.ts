@@ -11,19 +11,26 @@ const OBJECT = /^\s*:\s*(\{(?:[^{}]|\{[^{}]*\})*\})/;
 const countOf = (value: unknown): number | undefined =>
   typeof value === "number" && Number.isSafeInteger(value) && value >= 0 ? value : undefined;
 
+type Fields = Readonly<Record<string, unknown>>;
+
+const isFields = (value: unknown): value is Fields => typeof value === "object" && value !== null;
+
 const parseUsage = (text: string): TokenUsage | undefined => {
   const object = OBJECT.exec(text)?.[1];
   if (object === undefined) return undefined;
-  let fields: Readonly<Record<string, unknown>>;
+  let fields: Fields;
   try {
-    fields = JSON.parse(object) as Readonly<Record<string, unknown>>;
+    fields = JSON.parse(object) as Fields;
   } catch {
     return undefined;
   }
   // OpenAI's words for completions, then those of its responses and of Anthropic's messages.
   const input = countOf(fields["prompt_tokens"] ?? fields["input_tokens"]);
   const output = countOf(fields["completion_tokens"] ?? fields["output_tokens"]);
-  return input === undefined && output === undefined ? undefined : { input: input ?? 0, output: output ?? 0 };
+  if (input === undefined && output === undefined) return undefined;
+  const details = fields["prompt_tokens_details"] ?? fields["input_tokens_details"];
+  const cached = isFields(details) ? countOf(details["cached_tokens"]) : undefined;
+  return { input: input ?? 0, output: output ?? 0, ...(cached === undefined ? {} : { cached }) };
 };
 
 const tailOf = (bytes: Uint8Array, length: number): string => {

@@ -1,5 +1,5 @@
 import type { OptionValues } from "../core/option.ts";
-import type { RoutingPolicy } from "./policy.ts";
+import type { PolicyDeps, PolicyModule, RoutingPolicy } from "./policy.ts";
 import { roundRobin } from "./round-robin.ts";
 import { session } from "./session.ts";
 
@@ -23,5 +23,7 @@ export const routingProblems = ({ logic, options }: RoutingConfig): readonly str
   policies[logic].problems(options);
 
 /** Creates the configured policy with fresh state. */
-export const createPolicy = ({ logic, options }: RoutingConfig): RoutingPolicy =>
-  policies[logic].create(options);
+export const createPolicy = ({ logic, options }: RoutingConfig, deps: PolicyDeps): RoutingPolicy => {
+  const { create }: Pick<PolicyModule<string, typeof policyOptions>, "create"> = policies[logic];
+  return create(options, deps);
+};

@@ -1,12 +1,27 @@
 import type { Endpoint } from "../core/endpoint.ts";
 import type { EngineStats } from "../core/engine-stats.ts";
 import type { OptionTable, OptionValues } from "../core/option.ts";
-import type { RequestStats } from "../core/request-stats.ts";
+import type { RequestStats, RequestWatcher } from "../core/request-stats.ts";
+
+/** What an engine computes before it can answer, and what it can find in its prefix cache. */
+export interface Prompt {
+  /** Sets caches of equal text apart: the model (an adapter is a model) and the cache salt. */
+  readonly root: string;
+  /**
+   * The bytes that determine the prompt, in the engine's order: a longer conversation begins with the bytes of the
+   * shorter one. UTF-8, token ids as 32-bit integers. Not to be changed.
+   */
+  readonly bytes: Uint8Array;
+}
 
 /** What a policy may know of a request. */
 export interface RoutingRequest {
   readonly model: string;
   readonly headers: Headers;
+  /** Monotonic milliseconds at which it is routed. */
+  readonly at: number;
+  /** Absent where there is none, such as for audio. Costs the time to gather its bytes, once. */
+  readonly prompt: () => Prompt | undefined;
   /** A top-level field of the JSON body, `undefined` where there is none. */
   readonly field: (name: string) => unknown;
 }
@@ -25,18 +40,39 @@ export interface Candidate {
  */
 export type Candidates = readonly [Candidate, ...Candidate[]];
 
+/**
+ * Why an engine was chosen, as one word of a closed set that can label a metric: its turn, its session, its request
+ * rate, its load, the cached prefix that it holds, its load because no engine holds the prefix, or its load although
+ * another engine holds more of the prefix.
+ */
+export type RouteRule = "turn" | "session" | "rate" | "load" | "prefix" | "cold" | "spread";
+
 /** A decision with its reason. */
 export interface RoutePlan {
   readonly endpoint: Endpoint;
+  readonly rule: RouteRule;
   /** Why this engine, in a few words for logs and people; holds nothing that a client sent. */
   readonly reason: string;
   /** The session id that the policy looked at, printed in the routing log line. */
   readonly sessionId?: string | undefined;
+  /**
+   * Told what becomes of the request on this engine, from the moment it is sent; that is how a policy learns. A plan
+   * that is not carried out leaves no trace.
+   */
+  readonly watcher?: RequestWatcher | undefined;
 }
 
 /** Chooses. It never fetches, logs, sleeps or checks health. */
 export interface RoutingPolicy {
   readonly plan: (request: RoutingRequest, candidates: Candidates) => RoutePlan | Promise<RoutePlan>;
+  /** Told the ids of all engines that can serve, whenever they change: what others held in their caches is lost. */
+  readonly keepOnly?: (endpointIds: ReadonlySet<string>) => void;
+}
+
+/** What a policy is lent. */
+export interface PolicyDeps {
+  /** From 0, below 1. */
+  readonly random: () => number;
 }
 
 /** What routing/index.ts registers: a policy, its name and its own options. */
@@ -49,5 +85,5 @@ export interface PolicyModule<Name extends string = string, Table extends Option
   readonly options: Table;
   /** Problems among the options that no single row can see, as sentences; empty when there are none. */
   readonly problems: (options: OptionValues<Table>) => readonly string[];
-  readonly create: (options: OptionValues<Table>) => RoutingPolicy;
+  readonly create: (options: OptionValues<Table>, deps: PolicyDeps) => RoutingPolicy;
 }

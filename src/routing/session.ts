@@ -55,12 +55,13 @@ const createSession = ({ sessionKey = "" }: OptionValues<typeof options>): Routi
     plan: (request, candidates) => {
       const sessionId = sessionIdOf(request, sessionKey, isHeader);
       if (sessionId === undefined) {
-        return { endpoint: lowestQps(candidates).endpoint, reason: "no session id: lowest request rate" };
+        const { endpoint } = lowestQps(candidates);
+        return { endpoint, rule: "rate", reason: "no session id: lowest request rate" };
       }
       const urls = byUrl(candidates);
       const url = ringFor(request.model, urls).find(sessionId, (node) => urls.has(node));
       const { endpoint } = (url === undefined ? undefined : urls.get(url)) ?? candidates[0];
-      return { endpoint, reason: "session on the hash ring", sessionId };
+      return { endpoint, rule: "session", reason: "session on the hash ring", sessionId };
     },
   };
 };

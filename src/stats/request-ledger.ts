@@ -1,5 +1,11 @@
 import type { Clock } from "../core/clock.ts";
-import type { RequestObserver, RequestOutcome, RequestStats, TokenUsage } from "../core/request-stats.ts";
+import type {
+  RequestObserver,
+  RequestOutcome,
+  RequestStats,
+  RequestWatcher,
+  TokenUsage,
+} from "../core/request-stats.ts";
 import { createWindow } from "./window.ts";
 
 /** One request's life on one endpoint. */
@@ -16,7 +22,7 @@ export interface Ticket {
 
 /** Exact accounting of what this router has sent to each endpoint. */
 export interface RequestLedger {
-  readonly begin: (endpointId: string, observer?: RequestObserver) => Ticket;
+  readonly begin: (endpointId: string, observer?: RequestObserver, watcher?: RequestWatcher) => Ticket;
   /** A live view: its numbers are those of the moment they are read. */
   readonly of: (endpointId: string) => RequestStats;
   /** Forgets endpoints that are gone and have no request left. */
@@ -98,7 +104,7 @@ export const createRequestLedger = (
   };
 
   return {
-    begin: (endpointId, observer) => {
+    begin: (endpointId, observer, watcher) => {
       const { account } = accountOf(endpointId);
       const beganAt = clock.monotonic();
       let phase: "prefill" | "decode" | "over" = "prefill";
@@ -110,6 +116,7 @@ export const createRequestLedger = (
       account.inPrefill += 1;
       account.begun.add(beganAt);
       observer?.began();
+      watcher?.began();
       return {
         firstByte: (streams = false) => {
           if (phase !== "prefill") return;
@@ -123,6 +130,7 @@ export const createRequestLedger = (
           if (!streams) return;
           account.firstTokens.add(lastAt, lastAt - beganAt);
           observer?.streamBegan(lastAt - beganAt);
+          watcher?.streamBegan(lastAt - beganAt);
         },
         chunk: () => {
           if (phase !== "decode") return;
@@ -139,6 +147,7 @@ export const createRequestLedger = (
           if (phase === "over") return;
           outputTokens = usage.output;
           observer?.tokens(usage);
+          watcher?.tokens(usage);
         },
         end: (outcome = "done") => {
           if (phase === "over") return;
@@ -154,6 +163,7 @@ export const createRequestLedger = (
             if (length !== undefined) account.lengths.add(now, length);
           }
           observer?.ended(outcome, now - beganAt, isStream);
+          watcher?.ended(outcome, now - beganAt, isStream);
         },
       };
     },

@@ -78,6 +78,7 @@ const contract: readonly (readonly [flag: string, kind: Kind, fallback?: unknown
 /** Flags that the reference does not have. */
 const own = [
   "endpoint-header",
+  "reason-header",
   "server-timing",
   "dynamic-config-interval-seconds",
   "max-request-body-bytes",

@@ -20,6 +20,7 @@ const start = (...initial: readonly Endpoint[]) => {
   const ledger = createRequestLedger({ windowMs: 60_000 }, { clock });
   let endpoints: readonly Endpoint[] = initial;
   let excluded: Excluded = { engines: new Set(), models: new Set() };
+  const serving: string[][] = [];
   const seen = new Set(initial.flatMap(({ models }) => models));
   const fleet = createFleet(
     {
@@ -29,7 +30,7 @@ const start = (...initial: readonly Endpoint[]) => {
       hasSeen: (model) => seen.has(model),
       [Symbol.asyncDispose]: async () => {},
     },
-    ledger,
+    { ...ledger, serving: (ids) => serving.push([...ids]) },
     createSleepStates(),
     {
       get excluded() {
@@ -49,10 +50,26 @@ const start = (...initial: readonly Endpoint[]) => {
       models: new Set(failing.flatMap((what) => (typeof what === "string" ? [] : [modelKey(...what)]))),
     };
   };
-  return { fleet, ledger, idsFor, discover, exclude };
+  return { fleet, ledger, idsFor, discover, exclude, serving };
 };
 
 describe("candidates", () => {
+  test("are told apart from those that cannot serve, whenever that may have changed", () => {
+    const { fleet, idsFor, exclude, discover, serving } = start(engine("a", "m"), engine("b", "m", "n"));
+    idsFor("m");
+    idsFor("m");
+    exclude(["b", "m"]);
+    idsFor("m");
+    exclude("b");
+    idsFor("m");
+    exclude();
+    fleet.setSleeping("a", true);
+    idsFor("m");
+    discover(engine("c", "m"));
+    idsFor("m");
+    expect(serving).toEqual([["a", "b"], ["a", "b"], ["a"], ["b"], ["c"]]);
+  });
+
   test("are the engines that serve the model, each once, in the order of discovery", () => {
     const { idsFor } = start(engine("a", "m", "n", "m"), engine("b", "n"), engine("c", "m"));
     expect([idsFor("m"), idsFor("n"), idsFor("other")]).toEqual([["a", "c"], ["a", "b"], undefined]);

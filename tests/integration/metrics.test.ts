@@ -151,6 +151,7 @@ describe("what a request leaves behind", () => {
     expect(value("vllm:request_errors_total", { error_type: "ServerDisconnectedError" })).toBe(2);
     expect(value("vllm:request_errors_total", { error_type: "ClientPayloadError" })).toBe(1);
     expect(value("vllm_router_retries_total", { model: "m" })).toBe(1);
+    expect(value("vllm_router_routing_decisions_total", { model: "m", reason: "turn" })).toBe(3);
   });
 
   test("a count by model although no engine is there, and under one name for all unknown ones", async () => {
@@ -193,14 +194,18 @@ describe("fields of an answer that tell of the router", () => {
 
   test("are not there unless they are asked for", async () => {
     const { head } = await headOf({});
-    expect(head).not.toMatch(/x-vllm-router-endpoint|server-timing/);
+    expect(head).not.toMatch(/x-vllm-router-|server-timing/);
   });
 
   test.each(["whole", "streams", "refuses"] as const)(
-    "name the engine and the router's time where it %s",
+    "name the engine, why it was chosen, and the router's time where it %s",
     async (how) => {
-      const { head, ids } = await headOf({ answerFields: { endpoint: true, serverTiming: true } }, how);
+      const { head, ids } = await headOf(
+        { answerFields: { endpoint: true, reason: true, serverTiming: true } },
+        how,
+      );
       expect(ids).toContain(/^x-vllm-router-endpoint: (.+)$/m.exec(head)?.[1]?.trim() ?? "(none)");
+      expect(head).toMatch(/^x-vllm-router-reason: turn 1 of \d+\s*$/m);
       expect(Number(/^server-timing: router;dur=([\d.]+)\s*$/m.exec(head)?.[1])).toBeLessThan(1000);
     },
   );

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { RouterError } from "../../src/core/errors.ts";
+import type { RoutingPolicy } from "../../src/routing/policy.ts";
 import { settle } from "../support/clock.ts";
 import {
   type Behaviour,
@@ -212,5 +213,54 @@ describe("an engine that breaks off", () => {
     expect(given.lines.join("")).toContain(
       "Request r-1 broke off while its answer streamed: engine ECONNRESET",
     );
+  });
+});
+
+describe("a policy", () => {
+  test("is told what becomes of each attempt, and gathers the prompt once for all of them", async () => {
+    const told: string[] = [];
+    const prompts = new Set<unknown>();
+    const policy: RoutingPolicy = {
+      plan: ({ prompt }, [{ endpoint }]) => {
+        prompts.add(prompt());
+        const tell =
+          (event: string) =>
+          (...values: readonly unknown[]): void =>
+            void told.push(`${endpoint.id} ${event} ${JSON.stringify(values)}`);
+        const watcher = {
+          began: tell("began"),
+          streamBegan: tell("stream"),
+          tokens: tell("tokens"),
+          ended: tell("ended"),
+        };
+        return { endpoint, rule: "load", reason: "test", watcher };
+      },
+    };
+    const usage = '{"prompt_tokens":3,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":2}}';
+    const engines = [failing("ECONNREFUSED"), events([`data: {"usage":${usage}}\n\n`])];
+    const { send } = start({ engines, maxAttempts: 2, policy });
+    await new Response(bodyOf(await send())).text();
+    expect(told).toEqual([
+      "e0 began []",
+      'e0 ended ["failed",0,false]',
+      "e1 began []",
+      "e1 stream [0]",
+      'e1 tokens [{"input":3,"output":1,"cached":2}]',
+      'e1 ended ["done",0,true]',
+    ]);
+    expect(prompts.size).toBe(1);
+  });
+
+  test("plans requests that come at once with those before them under way", async () => {
+    const seen: number[] = [];
+    const policy: RoutingPolicy = {
+      plan: (_request, [{ endpoint, requests }]) => {
+        seen.push(requests.inPrefill);
+        return { endpoint, rule: "load", reason: "test" };
+      },
+    };
+    const { send } = start({ engines: [whole], policy });
+    await Promise.all([send(), send(), send()]);
+    expect(seen).toEqual([0, 1, 2]);
   });
 });

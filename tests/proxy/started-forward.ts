@@ -5,7 +5,8 @@ import { createFleet } from "../../src/fleet/fleet.ts";
 import { readCall } from "../../src/proxy/call.ts";
 import type { Client } from "../../src/proxy/client.ts";
 import { createForward } from "../../src/proxy/forward.ts";
-import { createPolicy } from "../../src/routing/index.ts";
+import type { RoutingPolicy } from "../../src/routing/policy.ts";
+import { roundRobin } from "../../src/routing/round-robin.ts";
 import { createRouterMetrics } from "../../src/metrics/router-metrics.ts";
 import { createRequestLedger } from "../../src/stats/request-ledger.ts";
 import { createTestLog } from "../discovery/engines.ts";
@@ -46,10 +47,12 @@ interface Given {
   /** What each engine does; they are e0, e1, ... and serve the model `m`. */
   readonly engines: readonly Behaviour[];
   readonly maxAttempts?: number;
+  /** Round robin unless it is given. */
+  readonly policy?: RoutingPolicy;
 }
 
 /** A forward over engines that reach no network. */
-export const start = ({ engines, maxAttempts = 1 }: Given) => {
+export const start = ({ engines, maxAttempts = 1, policy = roundRobin.create() }: Given) => {
   const clock = createTestClock();
   const { log, lines } = createTestLog(clock);
   const endpoints: Endpoint[] = engines.map((_, index) => ({
@@ -69,13 +72,12 @@ export const start = ({ engines, maxAttempts = 1 }: Given) => {
     sent.push(host);
     return (engines[Number(host.slice(1))] ?? whole)();
   };
-  const policy = createPolicy({ logic: "roundrobin", options: { sessionKey: undefined } });
   const forward = createForward({
     fleet,
     policy,
     requests,
     metrics: createRouterMetrics({ version: "0", runtime: "test" }, { clock }),
-    answerFields: { endpoint: false, serverTiming: false },
+    answerFields: { endpoint: false, reason: false, serverTiming: false },
     aliases: new Map(),
     maxAttempts,
     fetch,

@@ -9,10 +9,6 @@ const expected = { input: 12, output: 34 };
 describe("the tokens of an answer", () => {
   test.each<[string, string]>([
     ["a completion", JSON.stringify({ id: "x", choices: [{ text: "hi" }], usage, kv_transfer_params: null })],
-    [
-      "a completion with details",
-      JSON.stringify({ usage: { ...usage, prompt_tokens_details: { cached_tokens: 5 } } }),
-    ],
     ["the end of a stream", `data: {"choices":[],"usage":${JSON.stringify(usage)}}\n\ndata: [DONE]\n\n`],
     [
       "a stream that told before, and tells nothing in its last event",
@@ -36,6 +32,21 @@ describe("the tokens of an answer", () => {
     });
     expect(readUsage(bytes(text))).toEqual({ input: 7, output: 0 });
   });
+
+  test.each([
+    { prompt_tokens: 9, completion_tokens: 1, prompt_tokens_details: { cached_tokens: 8 } },
+    { input_tokens: 9, output_tokens: 1, input_tokens_details: { cached_tokens: 8 } },
+  ])("are told with those that the engine had cached: %j", (told) => {
+    expect(readUsage(bytes(JSON.stringify({ usage: told })))).toEqual({ input: 9, output: 1, cached: 8 });
+  });
+
+  test.each([null, {}, { cached_tokens: "8" }, { cached_tokens: -1 }, [8]])(
+    "are told without those where the details are %j",
+    (details) => {
+      const told = { prompt_tokens: 9, completion_tokens: 1, prompt_tokens_details: details };
+      expect(readUsage(bytes(JSON.stringify({ usage: told })))).toEqual({ input: 9, output: 1 });
+    },
+  );
 
   test("are found wherever two chunks are cut", () => {
     const text = `data: {"choices":[],"usage":${JSON.stringify(usage)}}\n\ndata: [DONE]\n\n`;

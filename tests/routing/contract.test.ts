@@ -19,7 +19,7 @@ describe.each(logics)("every policy: %s", (logic) => {
         fc.option(fc.string()),
         fc.option(fc.double({ min: 0, noNaN: true })),
         async (urls, sessionId, qps) => {
-          const policy = createPolicy(config(logic));
+          const policy = createPolicy(config(logic), { random: () => 0.5 });
           const candidates = candidatesAt(urls, { [urls[0] ?? ""]: { qps: qps ?? undefined } });
           const request = requestWith(sessionId === null ? {} : { body: { "x-user-id": sessionId } });
           const plan = await policy.plan(request, candidates);
@@ -31,7 +31,7 @@ describe.each(logics)("every policy: %s", (logic) => {
   });
 
   test("does not change the candidates and keeps choosing when the set shrinks and grows", async () => {
-    const policy = createPolicy(config(logic));
+    const policy = createPolicy(config(logic), { random: () => 0.5 });
     const all = ["http://a", "http://b", "http://c"];
     for (const urls of [all, ["http://b"], all, ["http://c", "http://a"], [...all, "http://d"]]) {
       const candidates = Object.freeze(candidatesAt(urls));
@@ -41,7 +41,7 @@ describe.each(logics)("every policy: %s", (logic) => {
   });
 
   test("gives no reason that quotes the client", async () => {
-    const plan = await createPolicy(config(logic)).plan(
+    const plan = await createPolicy(config(logic), { random: () => 0.5 }).plan(
       requestWith({ headers: { "x-user-id": "canary-7f" } }),
       candidatesAt(["http://a", "http://b"]),
     );

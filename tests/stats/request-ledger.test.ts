@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import type { RequestObserver } from "../../src/core/request-stats.ts";
+import type { RequestObserver, RequestWatcher } from "../../src/core/request-stats.ts";
 import { createRequestLedger, type Ticket } from "../../src/stats/request-ledger.ts";
 import { createTestClock } from "../support/clock.ts";
 
@@ -44,8 +44,9 @@ describe("the times of an engine's answers", () => {
     { clock, ledger }: ReturnType<typeof start>,
     [first, ...gaps]: readonly number[],
     observer?: RequestObserver,
+    watcher?: RequestWatcher,
   ): Ticket => {
-    const ticket = ledger.begin("e", observer);
+    const ticket = ledger.begin("e", observer, watcher);
     clock.advance(first ?? 0);
     ticket.firstByte(true);
     for (const gap of gaps) {
@@ -124,7 +125,7 @@ describe("the times of an engine's answers", () => {
     expect(given.ledger.of("e").decodeLength).toBe(40);
   });
 
-  test("are told to an observer once each", () => {
+  test("are told once each to an observer, and without the gaps to a watcher", () => {
     const told: unknown[] = [];
     const observer: RequestObserver = {
       began: () => told.push("began"),
@@ -133,16 +134,20 @@ describe("the times of an engine's answers", () => {
       tokens: (usage) => told.push(usage),
       ended: (...end) => told.push(end),
     };
-    const ticket = stream(start(), [100, 10], observer);
+    const ticket = stream(start(), [100, 10], observer, observer);
     ticket.tokens({ input: 7, output: 2 });
     ticket.end("client_closed");
     ticket.end("failed");
     ticket.chunk();
     expect(told).toEqual([
       "began",
+      "began",
+      ["stream", 100],
       ["stream", 100],
       ["gap", 10],
       { input: 7, output: 2 },
+      { input: 7, output: 2 },
+      ["client_closed", 110, true],
       ["client_closed", 110, true],
     ]);
   });

@@ -1,4 +1,5 @@
 import type { RequestStats } from "../../src/core/request-stats.ts";
+import { readPrompt } from "../../src/proxy/prompt.ts";
 import type { Candidate, Candidates, RoutingRequest } from "../../src/routing/policy.ts";
 
 /** Candidates at these URLs, all idle unless `stats` says otherwise. */
@@ -16,9 +17,14 @@ export const candidatesAt = (
 
 /** A request for model `m`. */
 export const requestWith = (
-  parts: { headers?: Record<string, string>; body?: Record<string, unknown> } = {},
-): RoutingRequest => ({
-  model: "m",
-  headers: new Headers(parts.headers),
-  field: (name) => parts.body?.[name],
-});
+  parts: { headers?: Record<string, string>; body?: Record<string, unknown>; at?: number } = {},
+): RoutingRequest => {
+  const field = (name: string): unknown => parts.body?.[name];
+  return {
+    model: "m",
+    headers: new Headers(parts.headers),
+    at: parts.at ?? 0,
+    field,
+    prompt: () => readPrompt(field, "m", "/v1/completions"),
+  };
+};

@@ -46,6 +46,12 @@ export const featureOptions = {
     default: "false",
     help: "Answers name their engine's id in x-vllm-router-endpoint.",
   },
+  reasonHeader: {
+    group: "Requests",
+    schema: onOff,
+    default: "false",
+    help: "Answers say in x-vllm-router-reason why their engine was chosen.",
+  },
   serverTiming: {
     group: "Requests",
     schema: onOff,
