@@ -97,6 +97,7 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
       clock,
       log,
       fetch,
+      random,
       apiKey: engineApiKey,
       known: previous?.endpoints,
     }),

@@ -18,7 +18,13 @@ const start = (backends: readonly StaticBackend[], { apiKey, answers = {} }: Giv
   const engines = createFakeEngines(clock);
   for (const [url, answer] of Object.entries(answers)) engines.answer(url, answer);
   const { log, lines } = createTestLog(clock);
-  const discovery = createStaticDiscovery(backends, { clock, fetch: engines.fetch, log, apiKey });
+  const discovery = createStaticDiscovery(backends, {
+    clock,
+    fetch: engines.fetch,
+    log,
+    random: () => 0.5,
+    apiKey,
+  });
   return { clock, engines, lines, discovery };
 };
 
@@ -126,10 +132,19 @@ describe("an engine whose models are not configured", () => {
     await pass(clock, 30_000);
     expect(served(discovery)).toEqual([[A, "m", "lora"]]);
     expect(endpoints.map(({ models }) => models)).toEqual([["m"]]);
+    engines.answer(A, serving("m"));
+    await pass(clock, 30_000);
+    expect(served(discovery)).toEqual([[A, "m"]]);
+    expect([discovery.hasSeen("m"), discovery.hasSeen("lora")]).toEqual([true, true]);
+  });
+
+  test("that tells no model at all has not answered", async () => {
+    const { clock, engines, discovery, lines } = start([{ url: A }], { answers: { [A]: serving("m") } });
+    await pass(clock, 100);
     engines.answer(A, serving());
     await pass(clock, 30_000);
-    expect(served(discovery)).toEqual([]);
-    expect([discovery.hasSeen("m"), discovery.hasSeen("lora")]).toEqual([true, true]);
+    expect(served(discovery)).toEqual([[A, "m"]]);
+    expect(lines.join("")).toContain("(/v1/models lists no model)");
   });
 
   test("that hangs is given up after 5 s and asked again, and keeps no other waiting", async () => {
