@@ -1,6 +1,8 @@
 import type { EngineFetch, EngineRequest } from "../core/engine-fetch.ts";
 import { reasonOf, RouterError } from "../core/errors.ts";
 import { isEventStream } from "./headers.ts";
+import { failureOfStatus } from "./next-attempt.ts";
+import { readOpeningError } from "./opening-error.ts";
 
 /** A body that is being read. */
 export type BodyReader = Pick<ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>, "read" | "cancel">;
@@ -47,10 +49,28 @@ const sendOverLiveConnection = (
   fetch(url, request).catch(async (error: unknown) => {
     const failure = upstreamError(error, request.signal);
     if (!isReplaySafe || failure.code !== "upstream_reset") throw failure;
-    return fetch(url, { ...request, fresh: true }).catch((again: unknown) => {
-      throw upstreamError(again, request.signal);
+    return fetch(url, { ...request, fresh: true }).catch((anew: unknown) => {
+      const again = upstreamError(anew, request.signal);
+      // An engine that is gone now may have died of what it was sent.
+      throw again.code === "upstream_unreachable" ? failure : again;
     });
   });
+
+/** An error's body is taken whole up to this many bytes, so that another engine's answer can take its place. */
+const WHOLE_ERROR_LIMIT = 64 * 1024;
+
+const takeWhole = async (answer: Answer): Promise<Answer> => {
+  const { status, headers, first, rest } = answer;
+  if (!rest) return answer;
+  const chunks = first ? [first] : [];
+  for (let length = first?.length ?? 0; length <= WHOLE_ERROR_LIMIT;) {
+    const { done, value } = await rest.read();
+    if (done) return { status, headers, first: Buffer.concat(chunks) };
+    length += value.length;
+    chunks.push(value);
+  }
+  return { ...answer, first: Buffer.concat(chunks) };
+};
 
 /** Whether an answer can be passed on; a redirect cannot, since it would show an engine's address. */
 export const isRelayable = ({ status }: Response): boolean =>
@@ -64,6 +84,9 @@ export const refuse = async ({ status, body }: Response): Promise<RouterError> =
     `The engine answered with status ${status}, which a router cannot pass on.`,
   );
 };
+
+const emptyStream = (): RouterError =>
+  new RouterError("upstream_invalid", "The engine ended its answer without an event.");
 
 const isShort = (headers: Headers): boolean => {
   const length = headers.get("content-length");
@@ -89,7 +112,13 @@ export const exchange = async (
       return { status, headers, first: (await response.bytes()) as Uint8Array<ArrayBuffer> };
     const rest: BodyReader | undefined = response.body?.getReader();
     const { done, value } = (await rest?.read()) ?? { done: true, value: undefined };
-    return done || !rest ? { status, headers, first: undefined } : { status, headers, first: value, rest };
+    if (done || !rest) {
+      if (status === 200 && isEventStream(headers)) throw emptyStream();
+      return { status, headers, first: undefined };
+    }
+    const answer = { status, headers, first: value, rest };
+    if (status === 200 && isEventStream(headers)) return await readOpeningError(answer);
+    return failureOfStatus(status) ? await takeWhole(answer) : answer;
   } catch (error) {
     throw upstreamError(error, request.signal);
   }

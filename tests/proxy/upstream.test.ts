@@ -120,7 +120,21 @@ describe("an engine that answers oddly", () => {
       "",
     ],
     ["with an empty body", (socket) => socket.write(rawAnswer("")), 200, ""],
-    ["with an empty stream", (socket) => socket.write(`${STREAM_HEAD}0\r\n\r\n`), 200, ""],
+    [
+      "with an error in chunks",
+      (socket) =>
+        socket.write(
+          `HTTP/1.1 503 Busy\r\ntransfer-encoding: chunked\r\n\r\n${rawChunk("ab")}${rawChunk("cd")}0\r\n\r\n`,
+        ),
+      503,
+      "abcd",
+    ],
+    [
+      "with a stream whose first event is an error",
+      (socket) => socket.write(STREAM_HEAD + rawChunk('data: {"error":{"code":503}}\n\n')),
+      503,
+      '{"error":{"code":503}}',
+    ],
     [
       "with surplus bytes",
       (socket) => socket.write(Buffer.concat([rawAnswer("ab"), rawAnswer("forged")])),
