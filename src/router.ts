@@ -191,6 +191,7 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
     maxAttempts: config.maxReroutes + 1,
     fetch,
     clock,
+    random,
     log,
     onRouted,
   });

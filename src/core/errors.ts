@@ -95,15 +95,27 @@ export const errorTable = {
 /** A row of the error table. */
 export type ErrorCode = keyof typeof errorTable;
 
+/** A code that says that an engine failed before it answered. */
+export type EngineErrorCode = {
+  [Code in ErrorCode]: (typeof errorTable)[Code]["isRetryable"] extends true ? Code : never;
+}[ErrorCode];
+
 /** An error whose consequence is known where it is thrown; http/error-response.ts turns it into an answer. */
 export class RouterError extends Error {
   readonly code: ErrorCode;
+  /** Sending the request again would not help, or would do harm. */
+  readonly isPointless: boolean;
 
   /** `message` is shown to clients: it never holds an engine's address, a header value or a body. */
-  constructor(code: ErrorCode, message: string, options?: { readonly cause?: unknown }) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options?: { readonly cause?: unknown; readonly isPointless?: boolean },
+  ) {
     super(message, options);
     this.name = "RouterError";
     this.code = code;
+    this.isPointless = options?.isPointless ?? false;
   }
 }
 

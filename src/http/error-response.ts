@@ -19,13 +19,19 @@ const FIELDS: Readonly<Partial<Record<ErrorCode, Readonly<Record<string, string>
   body_too_large: { connection: "close" },
   router_shutdown: { "retry-after": "1" },
   method_not_allowed: { allow: "GET, POST" },
+  // When the next probes have told whether an engine is back; client libraries wait and try again by these.
+  no_endpoint: { "retry-after": "5", "retry-after-ms": "5000", "x-should-retry": "true" },
 };
 
 /** The answer to an error: JSON in the reference's form where its clients depend on it, else OpenAI's. */
 export const errorResponse = (error: RouterError, requestId: string): Response =>
   Response.json(bodyOf(error), {
     status: errorTable[error.code].status,
-    headers: { "x-request-id": requestId, ...FIELDS[error.code] },
+    headers: {
+      "x-request-id": requestId,
+      ...FIELDS[error.code],
+      ...(error.isPointless && { "x-should-retry": "false" }),
+    },
   });
 
 /** Whatever was thrown, as a RouterError; a defect is logged here with its stack and shown to nobody. */

@@ -1,6 +1,6 @@
 import type { Clock } from "../core/clock.ts";
 import type { Endpoint } from "../core/endpoint.ts";
-import { errorTable, RouterError } from "../core/errors.ts";
+import { type EngineErrorCode, errorTable, RouterError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import type { RequestOutcome } from "../core/request-stats.ts";
 import type { RequestSeries, RouterMetrics } from "../metrics/router-metrics.ts";
@@ -21,7 +21,7 @@ export interface AttemptOn {
   readonly plan: RoutePlan;
 }
 
-/** One attempt to have a request answered: begun when it is made, and to be ended in one of three ways. */
+/** One attempt to have a request answered: begun when it is made, and to be ended in one of three ways: the first counts. */
 export interface Attempt extends AttemptOn {
   readonly ticket: Ticket;
   readonly series: RequestSeries;
@@ -41,7 +41,7 @@ interface AttemptDeps {
 }
 
 /** An engine's failure before anything of its answer went to the client. */
-export const isEngineFailure = (error: unknown): error is RouterError =>
+export const isEngineFailure = (error: unknown): error is RouterError & { readonly code: EngineErrorCode } =>
   error instanceof RouterError && errorTable[error.code].isRetryable;
 
 const outcomeOf = (status: number): RequestOutcome =>
@@ -58,7 +58,10 @@ export const createAttempts = ({ requests, metrics, clock, log }: AttemptDeps) =
     const ticket = requests.begin(endpoint.id, series, plan.watcher);
     client.allowSilence();
 
+    let isOver = false;
     const end = (outcome: RequestOutcome, phase: EndPhase): void => {
+      if (isOver) return;
+      isOver = true;
       ticket.end(outcome);
       client.limitSilence();
       const elapsedMs = clock.monotonic() - client.arrivedAt;

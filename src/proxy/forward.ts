@@ -10,10 +10,13 @@ import type { RequestLedger } from "../stats/request-ledger.ts";
 import { type Attempt, createAttempts, isEngineFailure } from "./attempt.ts";
 import type { Call } from "./call.ts";
 import type { Client } from "./client.ts";
+import { createFailover, type Failover } from "./failover.ts";
 import { headersForEngine, isEventStream } from "./headers.ts";
+import { type Failure, failureOfCode, failureOfStatus } from "./next-attempt.ts";
 import { createRespond } from "./respond.ts";
+import { createRetryBudget } from "./retry-budget.ts";
 import { routingLine } from "./routing-log.ts";
-import { exchange } from "./upstream.ts";
+import { type Answer, exchange } from "./upstream.ts";
 
 /** Sends a call to an engine and its answer back. */
 export type Forward = (call: Call, client: Client) => Promise<Response>;
@@ -34,19 +37,35 @@ interface ForwardDeps {
   readonly metrics: RouterMetrics;
   readonly answerFields: AnswerFields;
   readonly aliases: ReadonlyMap<string, string>;
-  /** Engines tried for one request at most. */
+  /** Attempts that are made for one request at most. */
   readonly maxAttempts: number;
   readonly fetch: EngineFetch;
   readonly clock: Clock;
+  /** From 0, below 1. */
+  readonly random: () => number;
   readonly log: Log;
   /** Told of every choice before the request is sent. */
   readonly onRouted?: ((routed: Routed) => void) | undefined;
 }
 
+type Message = EngineRequest & { readonly path: string };
+
+/** What an attempt came to: with a failure nothing has gone to the client. */
+type Outcome =
+  | { readonly answer: Answer; readonly error?: undefined; readonly failure: Failure | undefined }
+  | { readonly answer?: undefined; readonly error: RouterError; readonly failure: Failure };
+
+type Made = Outcome & { readonly attempt: Attempt };
+
+const describe = ({ answer, error }: Outcome): string =>
+  answer ? `The engine answered with status ${answer.status}.` : describeError(error);
+
 /** Creates the hot path: choose an engine, send, wait for its first bytes, relay; again elsewhere if it fails before. */
 export const createForward = (deps: ForwardDeps): Forward => {
   const { fleet, policy, metrics, aliases, maxAttempts, fetch, clock, log, onRouted } = deps;
   const begin = createAttempts(deps);
+  const budget = createRetryBudget();
+  const failOver = createFailover({ ...deps, budget });
   const respond = createRespond(deps);
   const logsReasons = log.isEnabled("debug");
 
@@ -68,32 +87,51 @@ export const createForward = (deps: ForwardDeps): Forward => {
     );
   };
 
-  const ask = async (
-    attempt: Attempt,
-    message: EngineRequest & { readonly path: string },
-    waited: { ms: number },
-  ): Promise<Response> => {
+  const announce = (plan: RoutePlan, call: Call, client: Client, number: number): void => {
+    const { url } = plan.endpoint;
+    log.info(
+      number === 1
+        ? firstLine(call, client, plan)
+        : `Routing request ${call.id} to ${url} (attempt ${number}/${maxAttempts})`,
+    );
+    if (logsReasons) log.debug(`Request ${call.id} goes to ${url}: ${plan.reason}`);
+  };
+
+  /** The answer, and whether it is one that another engine may replace. */
+  const ask = async (attempt: Attempt, message: Message, waited: { ms: number }): Promise<Outcome> => {
     const { endpoint, call, ticket } = attempt;
     const sentAt = clock.monotonic();
     try {
       const answer = await exchange(fetch, endpoint.url + message.path, message, call.isReplaySafe);
-      ticket.firstByte(isEventStream(answer.headers));
       waited.ms += clock.monotonic() - sentAt;
-      return respond(attempt, answer, waited.ms);
+      ticket.firstByte(isEventStream(answer.headers));
+      const failure = answer.rest ? undefined : failureOfStatus(answer.status);
+      if (failure) attempt.answered(answer.status);
+      return { answer, failure };
     } catch (error) {
       waited.ms += clock.monotonic() - sentAt;
       attempt.failed(error);
-      throw error;
+      if (!isEngineFailure(error)) throw error;
+      return { error, failure: failureOfCode(error.code) };
     }
+  };
+
+  /** The last word on a request that failed; where trying again is pointless it says so to the client's library. */
+  const conclude = ({ attempt, answer, error }: Made, engineMs: number, isPointless: boolean): Response => {
+    if (!answer)
+      throw isPointless ? new RouterError(error.code, error.message, { cause: error, isPointless }) : error;
+    const response = respond(attempt, answer, engineMs);
+    if (isPointless) response.headers.set("x-should-retry", "false");
+    return response;
   };
 
   return async (call, client) => {
     const model = modelOf(call);
     metrics.arrived(fleet.hasSeen(model) ? model : undefined);
-    const narrowing = { except: new Set<string>(), only: call.engineId };
+    budget.arrived(clock.monotonic());
     const { headers, field } = call;
     const prompt = once(() => call.prompt(model));
-    const message = {
+    const message: Message = {
       ...call.messageFor(model),
       method: call.method,
       headers: headersForEngine(call.headers, call.id),
@@ -101,33 +139,34 @@ export const createForward = (deps: ForwardDeps): Forward => {
     };
 
     const waited = { ms: 0 };
+    let failover: Failover | undefined;
+    let last: Made | undefined;
 
-    for (let attempt = 1; ; attempt += 1) {
-      const candidates = fleet.candidates(model, narrowing);
+    for (let number = 1; ; number += 1) {
+      const candidates = fleet.candidates(model, failover?.narrowing ?? { only: call.engineId });
       if (!candidates) throw fleet.missing(model);
       const planned = policy.plan({ model, headers, field, prompt, at: clock.monotonic() }, candidates);
       // Requests that come at once are each planned with the one before it under way.
       const plan = planned instanceof Promise ? await planned : planned;
-      const { endpoint, reason } = plan;
-      log.info(
-        attempt === 1
-          ? firstLine(call, client, plan)
-          : `Routing request ${call.id} to ${endpoint.url} (attempt ${attempt}/${maxAttempts})`,
+      const { endpoint } = plan;
+      announce(plan, call, client, number);
+      onRouted?.({ ...plan, requestId: call.id, model, attempt: number });
+
+      const attempt = begin({ call, client, model, endpoint, plan });
+      const outcome = await ask(attempt, message, waited);
+      failover?.answered();
+      const { answer, failure } = outcome;
+      if (!failure) return respond(attempt, answer, waited.ms);
+
+      log.warning(
+        `Request ${call.id} failed on ${endpoint.url} (attempt ${number}/${maxAttempts}): ${describe(outcome)}`,
       );
-      if (logsReasons) log.debug(`Request ${call.id} goes to ${endpoint.url}: ${reason}`);
-      onRouted?.({ ...plan, requestId: call.id, model, attempt });
-      try {
-        return await ask(begin({ call, client, model, endpoint, plan }), message, waited);
-      } catch (error) {
-        if (!isEngineFailure(error)) throw error;
-        log.warning(
-          `Request ${call.id} failed on ${endpoint.url} (attempt ${attempt}/${maxAttempts}): ${describeError(error)}`,
-        );
-        narrowing.except.add(endpoint.id);
-        const isLast = attempt === maxAttempts || !fleet.candidates(model, narrowing);
-        if (isLast || !mayTryElsewhere(error, call)) throw error;
-        metrics.retried(model);
-      }
+      // What an engine says of its failure tells the client more than that another was not reached.
+      if (answer || !last?.answer) last = { ...outcome, attempt };
+      failover ??= failOver(call, model);
+      const next = await failover.after({ endpoint, failure, answer });
+      if (next !== "again") return conclude(last, waited.ms, next === "pointless");
+      metrics.retried(model);
     }
   };
 };
@@ -136,7 +175,3 @@ const once = <Result>(find: () => Result): (() => Result) => {
   let found: { readonly result: Result } | undefined;
   return () => (found ??= { result: find() }).result;
 };
-
-/** Whether another engine may be asked: nothing was answered, and asking twice does no harm. */
-const mayTryElsewhere = (failure: RouterError, call: Call): boolean =>
-  call.isReplaySafe || failure.code === "upstream_unreachable";

@@ -44,7 +44,8 @@ const contract: readonly (readonly [flag: string, kind: Kind, fallback?: unknown
   ["kv-aware-threshold", "integer", 2000],
   ["prefill-model-labels", "list"],
   ["decode-model-labels", "list"],
-  ["max-instance-failover-reroute-attempts", "integer", 0],
+  // 0 in the reference, where a failure goes to the client that another engine would have made good.
+  ["max-instance-failover-reroute-attempts", "integer", 2],
   ["lmcache-controller-port", "integer", 9000],
   ["lmcache-controller-reply-port", "integer"],
   ["lmcache-controller-heartbeat-port", "integer"],

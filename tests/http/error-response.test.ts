@@ -33,6 +33,20 @@ test("a body that was refused half-way ends its connection, and a refused method
   expect([...headersOf("invalid_request").keys()].sort()).toEqual(["content-type", "x-request-id"]);
 });
 
+test("client libraries are told when and whether to try again", () => {
+  const waiting = errorResponse(new RouterError("no_endpoint", MESSAGE), "r-1").headers;
+  expect(["retry-after", "retry-after-ms", "x-should-retry"].map((name) => waiting.get(name))).toEqual([
+    "5",
+    "5000",
+    "true",
+  ]);
+  const advice = (isPointless: boolean) =>
+    errorResponse(new RouterError("upstream_reset", MESSAGE, { isPointless }), "r-1").headers.get(
+      "x-should-retry",
+    );
+  expect([advice(true), advice(false)]).toEqual(["false", null]);
+});
+
 describe("whatever was thrown", () => {
   const start = () => createTestLog(createTestClock());
 

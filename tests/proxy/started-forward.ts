@@ -10,7 +10,7 @@ import { roundRobin } from "../../src/routing/round-robin.ts";
 import { createRouterMetrics } from "../../src/metrics/router-metrics.ts";
 import { createRequestLedger } from "../../src/stats/request-ledger.ts";
 import { createTestLog } from "../discovery/engines.ts";
-import { createTestClock } from "../support/clock.ts";
+import { createTestClock, settle } from "../support/clock.ts";
 import { sendRaw } from "../support/raw-client.ts";
 
 export const codeError = (code: string): Error => Object.assign(new TypeError(`engine ${code}`), { code });
@@ -49,10 +49,12 @@ interface Given {
   readonly maxAttempts?: number;
   /** Round robin unless it is given. */
   readonly policy?: RoutingPolicy;
+  /** Requests that wait on each engine as it says itself. */
+  readonly waiting?: readonly (number | undefined)[];
 }
 
 /** A forward over engines that reach no network. */
-export const start = ({ engines, maxAttempts = 1, policy = roundRobin.create() }: Given) => {
+export const start = ({ engines, maxAttempts = 1, policy = roundRobin.create(), waiting = [] }: Given) => {
   const clock = createTestClock();
   const { log, lines } = createTestLog(clock);
   const endpoints: Endpoint[] = engines.map((_, index) => ({
@@ -64,7 +66,13 @@ export const start = ({ engines, maxAttempts = 1, policy = roundRobin.create() }
   const requests = createRequestLedger({ windowMs: 60_000 }, { clock });
   const fleet = createFleet(
     { endpoints, hasSeen: () => true, [Symbol.asyncDispose]: async () => {} },
-    requests,
+    {
+      ...requests,
+      engine: (id) => {
+        const length = waiting[Number(id.slice(1))];
+        return length === undefined ? undefined : { waiting: length };
+      },
+    },
   );
   const sent: string[] = [];
   const fetch: EngineFetch = async (url) => {
@@ -82,6 +90,7 @@ export const start = ({ engines, maxAttempts = 1, policy = roundRobin.create() }
     maxAttempts,
     fetch,
     clock,
+    random: () => 0,
     log,
   });
 
@@ -102,12 +111,17 @@ export const start = ({ engines, maxAttempts = 1, policy = roundRobin.create() }
       throw error;
     });
   };
+  /** What comes of it while time goes on. */
+  const inTime = async <Value>(pending: Promise<Value>): Promise<Value> => {
+    for (await settle(); Bun.peek.status(pending) === "pending"; await settle()) clock.advance(250);
+    return pending;
+  };
   const load = () => ({
     inPrefill: endpoints.reduce((sum, { id }) => sum + requests.of(id).inPrefill, 0),
     inDecode: endpoints.reduce((sum, { id }) => sum + requests.of(id).inDecode, 0),
     silences,
   });
-  return { clock, lines, sent, leaving, send, load };
+  return { clock, lines, sent, leaving, send, inTime, load };
 };
 
 export const IDLE = { inPrefill: 0, inDecode: 0, silences: 0 };

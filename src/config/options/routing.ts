@@ -24,8 +24,8 @@ export const routingOptions = {
     group: "Routing",
     argument: "<count>",
     schema: integerBetween(0, 1000),
-    default: "0",
-    help: "Further engines that are tried when one fails before its answer has begun.",
+    default: "2",
+    help: "Further attempts, on other engines where there are any, when one fails before its answer has begun; 0 makes none.",
   },
   prefixMinMatchLength: {
     group: "Routing",
