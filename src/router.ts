@@ -188,6 +188,7 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
     metrics,
     answerFields: config.answerFields ?? { endpoint: false, reason: false, serverTiming: false },
     aliases,
+    countsStreams: config.countsStreams,
     maxAttempts: config.maxReroutes + 1,
     fetch,
     clock,

@@ -15,6 +15,7 @@ const configFor = (urls: readonly string[]): Config => ({
   routing: { logic: "roundrobin", options: { sessionKey: undefined } },
   maxReroutes: 1,
   requestStatsWindowSeconds: 60,
+  countsStreams: true,
 });
 
 test("an observer is told of every choice: which engine, why, for which model and attempt", async () => {

@@ -21,6 +21,7 @@ const configFor = (
   routing,
   maxReroutes: 0,
   requestStatsWindowSeconds: 60,
+  countsStreams: true,
 });
 
 const serve = (url: string) => ({ url, models: ["m"] });

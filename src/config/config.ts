@@ -35,6 +35,8 @@ export interface Config {
   /** Further engines that are tried when one fails before its answer has begun. */
   readonly maxReroutes: number;
   readonly requestStatsWindowSeconds: number;
+  /** Whether streams are asked for their usage where the client does not want it. */
+  readonly countsStreams: boolean;
   /** Fields of answers that tell of the router; none where absent. */
   readonly answerFields?: AnswerFields;
   /** Time between readings of the engines' metrics; absent where they are not read. */
@@ -159,6 +161,7 @@ export const parseConfig = ({
       routing: { logic, options: readOptions(policyOptions, settings).values },
       maxReroutes: values.maxInstanceFailoverRerouteAttempts,
       requestStatsWindowSeconds: values.requestStatsWindow,
+      countsStreams: !values.disableStreamUsage,
       answerFields: {
         endpoint: values.endpointHeader,
         reason: values.reasonHeader,

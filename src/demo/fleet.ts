@@ -76,6 +76,7 @@ export const startFleet = async (
         routing: { logic: "session", options: { sessionKey: sessionHeader } },
         maxReroutes: 0,
         requestStatsWindowSeconds: 60,
+        countsStreams: true,
       },
       { clock, fetch, reach, random, log, onRouted },
     ),

@@ -19,6 +19,8 @@ export interface AttemptOn {
   readonly endpoint: Endpoint;
   /** By which the engine was chosen. */
   readonly plan: RoutePlan;
+  /** The engine was asked for a usage event that the client must not see. */
+  readonly hidesUsage: boolean;
 }
 
 /** One attempt to have a request answered: begun when it is made, and to be ended in one of three ways: the first counts. */

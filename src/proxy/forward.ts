@@ -17,6 +17,7 @@ import { createRespond } from "./respond.ts";
 import { createRetryBudget } from "./retry-budget.ts";
 import { routingLine } from "./routing-log.ts";
 import { type Answer, exchange } from "./upstream.ts";
+import { askForUsage } from "./usage-request.ts";
 
 /** Sends a call to an engine and its answer back. */
 export type Forward = (call: Call, client: Client) => Promise<Response>;
@@ -37,6 +38,8 @@ interface ForwardDeps {
   readonly metrics: RouterMetrics;
   readonly answerFields: AnswerFields;
   readonly aliases: ReadonlyMap<string, string>;
+  /** Whether streams are asked for their usage where the client does not want it. */
+  readonly countsStreams: boolean;
   /** Attempts that are made for one request at most. */
   readonly maxAttempts: number;
   readonly fetch: EngineFetch;
@@ -62,7 +65,7 @@ const describe = ({ answer, error }: Outcome): string =>
 
 /** Creates the hot path: choose an engine, send, wait for its first bytes, relay; again elsewhere if it fails before. */
 export const createForward = (deps: ForwardDeps): Forward => {
-  const { fleet, policy, metrics, aliases, maxAttempts, fetch, clock, log, onRouted } = deps;
+  const { fleet, policy, metrics, aliases, countsStreams, maxAttempts, fetch, clock, log, onRouted } = deps;
   const begin = createAttempts(deps);
   const budget = createRetryBudget();
   const failOver = createFailover({ ...deps, budget });
@@ -131,12 +134,17 @@ export const createForward = (deps: ForwardDeps): Forward => {
     budget.arrived(clock.monotonic());
     const { headers, field } = call;
     const prompt = once(() => call.prompt(model));
+    const { path, body } = call.messageFor(model);
+    const asking = countsStreams && body ? askForUsage(body, path, field) : undefined;
+    const hidesUsage = asking !== undefined;
     const message: Message = {
-      ...call.messageFor(model),
+      path,
+      body: asking ?? body,
       method: call.method,
       headers: headersForEngine(call.headers, call.id),
       signal: client.signal,
     };
+    if (hidesUsage) message.headers.set("accept-encoding", "identity");
 
     const waited = { ms: 0 };
     let failover: Failover | undefined;
@@ -152,7 +160,7 @@ export const createForward = (deps: ForwardDeps): Forward => {
       announce(plan, call, client, number);
       onRouted?.({ ...plan, requestId: call.id, model, attempt: number });
 
-      const attempt = begin({ call, client, model, endpoint, plan });
+      const attempt = begin({ call, client, model, endpoint, plan, hidesUsage });
       const outcome = await ask(attempt, message, waited);
       failover?.answered();
       const { answer, failure } = outcome;

@@ -1,6 +1,7 @@
 import type { Clock } from "../core/clock.ts";
 import { reasonOf, type RouterError } from "../core/errors.ts";
 import type { BodyReader } from "./upstream.ts";
+import type { UsageFilter } from "./usage-filter.ts";
 
 /** How a relayed body ended; where the router itself ends it, as if the client had: it says nothing of the engine. */
 export type RelayEnd = "done" | "failed" | "client_closed";
@@ -11,6 +12,8 @@ interface RelayOptions {
   /** Aborted when the client has left, or with the RouterError that ends the stream. */
   readonly signal: AbortSignal;
   readonly clock: Clock;
+  /** What the client does not get of the stream; absent where it gets all. */
+  readonly filter?: UsageFilter | undefined;
   /** Called with each chunk after the first, when it is on its way; must not throw. */
   readonly onChunk: (chunk: Uint8Array) => void;
   /** Called once, whatever happens. */
@@ -38,7 +41,7 @@ const send = (
 export const relay = (
   first: Uint8Array<ArrayBuffer> | undefined,
   rest: BodyReader,
-  { failureEvent, signal, clock, onChunk, onEnd }: RelayOptions,
+  { failureEvent, signal, clock, filter, onChunk, onEnd }: RelayOptions,
 ): Bun.DirectUnderlyingSource<Uint8Array> => {
   let isOver = false;
   const end = (how: RelayEnd, cause?: unknown): void => {
@@ -47,10 +50,20 @@ export const relay = (
     onEnd(how, cause);
   };
 
+  const pass = (sink: ReadableStreamDirectController, chunk: Uint8Array<ArrayBuffer>) => {
+    const kept = filter ? filter.take(chunk) : chunk;
+    return kept && send(sink, kept);
+  };
+  const passRest = (sink: ReadableStreamDirectController): void => {
+    const kept = filter?.rest();
+    if (kept) void send(sink, kept);
+  };
+
   const fail = async (sink: ReadableStreamDirectController, cause: Error): Promise<void> => {
     const reason = signal.aborted ? reasonOf(signal, cause) : undefined;
     if (!isOver && reason?.code !== "client_closed") {
       end(reason ? "client_closed" : "failed", reason ?? cause);
+      passRest(sink);
       if (failureEvent) void send(sink, failureEvent(reason));
       const { promise, resolve } = Promise.withResolvers<void>();
       clock.after(FAREWELL_MS, resolve);
@@ -65,16 +78,17 @@ export const relay = (
     type: "direct",
     pull: async (sink) => {
       try {
-        let full = first && send(sink, first);
+        let full = first && pass(sink, first);
         for (;;) {
           if (full) await full;
           if (isOver) return;
           const { done, value } = await rest.read();
           if (isOver) return;
           if (done) break;
-          full = send(sink, value);
+          full = pass(sink, value);
           onChunk(value);
         }
+        passRest(sink);
         end("done");
         sink.close();
       } catch (error) {

@@ -7,6 +7,7 @@ import type { Attempt } from "./attempt.ts";
 import { headersForClient, isEventStream } from "./headers.ts";
 import { relay } from "./relay.ts";
 import type { Answer } from "./upstream.ts";
+import { createUsageFilter } from "./usage-filter.ts";
 import { readUsage } from "./usage.ts";
 
 interface RespondDeps {
@@ -45,8 +46,11 @@ export const createRespond = ({ metrics, answerFields, clock, log }: RespondDeps
     const { call, client, ticket } = attempt;
     const { status, headers, first, rest } = answer;
     const init = headOf(attempt, answer, engineMs);
+    // What is compressed cannot be looked into.
+    const isSiftable = attempt.hidesUsage && isEventStream(headers) && !headers.has("content-encoding");
+    const filter = isSiftable ? createUsageFilter() : undefined;
     const endWell = (last: Uint8Array | undefined, before?: Uint8Array): void => {
-      const usage = readUsage(last, before);
+      const usage = filter?.usage() ?? readUsage(last, before);
       if (usage) ticket.tokens(usage);
       attempt.answered(status);
     };
@@ -61,6 +65,7 @@ export const createRespond = ({ metrics, answerFields, clock, log }: RespondDeps
       failureEvent: isEventStream(headers) ? failureEvent : undefined,
       signal: client.signal,
       clock,
+      filter,
       onChunk: (chunk) => {
         before = last;
         last = chunk;

@@ -87,6 +87,7 @@ const own = [
   "drain-delay-seconds",
   "drain-timeout-seconds",
   "disable-health-check",
+  "disable-stream-usage",
   "health-check-endpoint",
   "health-check-interval-secs",
   "health-check-timeout-secs",

@@ -28,6 +28,12 @@ const until = async (url: string, isSeen: (read: Exposition) => boolean): Promis
 describe("the compiled router's metrics, in front of a simulated engine", () => {
   test.each<[string, string, unknown]>([
     ["a chat", "/v1/chat/completions", chat],
+    ["a chat that streams and asks for no usage", "/v1/chat/completions", { ...chat, stream: true }],
+    [
+      "a completion that streams and wants no usage",
+      "/v1/completions",
+      { model: "m", prompt: ["Once", "Twice"], stream: true, stream_options: { include_usage: false } },
+    ],
     [
       "a chat that streams",
       "/v1/chat/completions",
@@ -61,6 +67,8 @@ describe("the compiled router's metrics, in front of a simulated engine", () => 
     const input = told.value("vllm:prompt_tokens_total") ?? 0;
     const counted = await scrape(router.url);
     expect(text).not.toBe("");
+    // A usage event has no choices.
+    if (!JSON.stringify(body).includes('"include_usage":true')) expect(text).not.toContain('"choices":[]');
     if (path === "/v1/embeddings") {
       const { usage } = JSON.parse(text) as { usage: { prompt_tokens: number } };
       expect(counted.value("vllm:input_tokens_total", { model: "m" })).toBe(usage.prompt_tokens);

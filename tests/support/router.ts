@@ -27,6 +27,7 @@ interface TestRouterOptions {
   /** Engines are not asked for their metrics unless it is given. */
   readonly engineStatsIntervalSeconds?: number;
   readonly logStatsIntervalSeconds?: number;
+  readonly countsStreams?: boolean;
   readonly answerFields?: Config["answerFields"];
   readonly isDraining?: () => boolean;
 }
@@ -56,6 +57,7 @@ export const startRouter = (options: TestRouterOptions): TestRouter => {
     routing: options.routing ?? { logic: "roundrobin", options: { sessionKey: undefined } },
     maxReroutes: options.maxReroutes ?? 0,
     requestStatsWindowSeconds: 60,
+    countsStreams: options.countsStreams ?? true,
     ...(options.answerFields && { answerFields: options.answerFields }),
     engineStatsIntervalSeconds: options.engineStatsIntervalSeconds,
     logStatsIntervalSeconds: options.logStatsIntervalSeconds,

@@ -40,6 +40,12 @@ export const featureOptions = {
     default: "10",
     help: "Time between logged statistics (--log-stats).",
   },
+  disableStreamUsage: {
+    group: "Statistics",
+    schema: onOff,
+    default: "false",
+    help: "Leaves streams as they are: by default each is asked for its usage, which a client that did not ask never sees.",
+  },
   endpointHeader: {
     group: "Requests",
     schema: onOff,
