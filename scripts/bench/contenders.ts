@@ -85,6 +85,11 @@ export const contenders: readonly Contender[] = [
     launch: router(...session, "--log-level", "warning"),
   },
   {
+    name: "router-uncounted",
+    summary: "vllm-router, session routing, --disable-stream-usage",
+    launch: router(...session, "--disable-stream-usage"),
+  },
+  {
     name: "nginx",
     summary: "nginx, one worker, kept connections, no buffering, no log",
     launch: async ({ port, engines, folder }) => {

@@ -36,7 +36,9 @@ const partsOf = (answer: CannedAnswer): Parts => {
   return [Buffer.concat([Buffer.from(head("200 OK", fields)), first]), ...rest, last];
 };
 
-const canned = workloads.map(({ body, answer }) => ({ body, parts: partsOf(answer) }));
+const canned = workloads
+  .flatMap((workload) => (workload.withUsage ? [workload, workload.withUsage] : [workload]))
+  .map(({ body, answer }) => ({ body, parts: partsOf(answer) }));
 const refusal: Parts = [Buffer.from(head("400 Bad Request", { "content-length": 0 }))];
 
 const partsFor = (fields: string, body: Buffer): Parts =>

@@ -5,6 +5,8 @@ export interface Workload {
   /** The request's body; the engine knows the workload by it, so each has another. */
   readonly body: Buffer;
   readonly answer: CannedAnswer;
+  /** The same request with usage asked for, as a router may send it, and the answer with one more event. */
+  readonly withUsage?: { readonly body: Buffer; readonly answer: CannedAnswer };
   /** Requests per second of the open loop: what no contender is saturated by. */
   readonly ratePerSecond: number;
   /** Connections of the closed loop; absent where a saturated contender would find several chunks in one read. */
@@ -80,6 +82,22 @@ const deltas = (count: number): readonly Buffer[] =>
     ),
   );
 
+const usage = { prompt_tokens: 180, total_tokens: 244, completion_tokens: 64 };
+
+const usageEvent = event(
+  JSON.stringify({
+    id: "chatcmpl-benchmark",
+    object: "chat.completion.chunk",
+    created: CREATED,
+    model: MODEL,
+    choices: [],
+    usage,
+  }),
+);
+
+const streamBody = chat({ max_tokens: 64, stream: true });
+const streamType = "text/event-stream; charset=utf-8";
+
 /** Every workload, in the order in which they run. */
 export const workloads: readonly Workload[] = [
   {
@@ -94,8 +112,16 @@ export const workloads: readonly Workload[] = [
   {
     name: "stream-64",
     summary: "1 KB of JSON, answered with 64 chunks 1 ms apart and [DONE]",
-    body: chat({ max_tokens: 64, stream: true }),
-    answer: { contentType: "text/event-stream; charset=utf-8", pieces: [...deltas(64), event("[DONE]")] },
+    body: streamBody,
+    answer: { contentType: streamType, pieces: [...deltas(64), event("[DONE]")] },
+    withUsage: {
+      body: Buffer.from(`{"stream_options":{"include_usage":true},${streamBody.toString().slice(1)}`),
+      // As an engine writes it, with the end of the stream.
+      answer: {
+        contentType: streamType,
+        pieces: [...deltas(64), Buffer.concat([usageEvent, event("[DONE]")])],
+      },
+    },
     ratePerSecond: 200,
     latencyTo: "first",
   },

@@ -50,6 +50,7 @@ describe("the fixed engine", () => {
       const { authorization, ...anonymous } = requestHeaders(0);
       expect(authorization).toStartWith("Bearer ");
       expect(await post(requestHeaders(0), workload.body)).toBe(200);
+      if (workload.withUsage) expect(await post(requestHeaders(0), workload.withUsage.body)).toBe(200);
       expect(await post(anonymous, workload.body)).toBe(400);
       expect(await post(requestHeaders(0), workload.body.subarray(1))).toBe(400);
     }
