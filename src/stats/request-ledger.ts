@@ -6,7 +6,7 @@ import type {
   RequestWatcher,
   TokenUsage,
 } from "../core/request-stats.ts";
-import { createWindow } from "./window.ts";
+import { createWindow } from "../core/window.ts";
 
 /** One request's life on one endpoint. */
 export interface Ticket {

@@ -4,6 +4,8 @@ const BUCKETS = 60;
 export interface Window {
   /** An event, with a value where a mean is wanted. */
   readonly add: (now: number, value?: number) => void;
+  /** Undoes an event without a value that was added at the time given; one that the window forgot stays so. */
+  readonly takeBack: (at: number, now: number) => void;
   readonly count: (now: number) => number;
   /** Absent where nothing happened in the window. */
   readonly mean: (now: number) => number | undefined;
@@ -37,6 +39,15 @@ export const createWindow = (windowMs: number): Window => {
       counts[slot] = (counts[slot] ?? 0) + 1;
       sums[slot] = (sums[slot] ?? 0) + value;
       total += 1;
+    },
+    takeBack: (at, now) => {
+      advance(now);
+      const bucket = Math.floor(at / bucketMs);
+      const slot = bucket % BUCKETS;
+      const count = counts[slot] ?? 0;
+      if (bucket <= newest - BUCKETS || count === 0) return;
+      counts[slot] = count - 1;
+      total -= 1;
     },
     count: (now) => {
       advance(now);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { createWindow } from "../../src/stats/window.ts";
+import { createWindow } from "../../src/core/window.ts";
 
 const WINDOW_MS = 60_000;
 const BUCKET_MS = WINDOW_MS / 60;
@@ -27,6 +27,15 @@ describe("a window", () => {
     expect(window.count(5 + 10 * WINDOW_MS)).toBe(0);
     window.add(1e12);
     expect(window.count(1e12)).toBe(1);
+  });
+
+  test("takes back what happened in it as if it never had, and leaves alone what it forgot", () => {
+    const window = createWindow(WINDOW_MS);
+    for (const at of [10, 30_000, 30_000]) window.add(at);
+    window.takeBack(30_000, 59_999);
+    expect(window.count(59_999)).toBe(2);
+    window.takeBack(10, 60_000);
+    expect([window.count(60_000), window.count(90_000)]).toEqual([1, 0]);
   });
 
   test("starts at any time of the clock", () => {
