@@ -1,4 +1,4 @@
-import { createWindow } from "../stats/window.ts";
+import { createWindow } from "../core/window.ts";
 
 /** How much of the traffic may be attempts that come after others, so that an outage is not made worse. */
 export interface RetryBudget {
