@@ -40,6 +40,7 @@ type ServePlatform = Pick<
   | "fetch"
   | "reach"
   | "readHost"
+  | "droppedLines"
   | "random"
   | "faults"
   | "onHangup"
@@ -59,7 +60,19 @@ interface ServedConfig extends Pick<GivenConfig, "warnings" | "file"> {
  */
 export const serveRouter = async (
   { config, warnings, file }: ServedConfig,
-  { env, isTerminal, write, clock, fetch, reach, readHost, random, faults, ...signals }: ServePlatform,
+  {
+    env,
+    isTerminal,
+    write,
+    clock,
+    fetch,
+    reach,
+    readHost,
+    droppedLines,
+    random,
+    faults,
+    ...signals
+  }: ServePlatform,
 ): Promise<number> => {
   const { server: settings, discovery, routing } = config;
   const isPlain = (env["NO_COLOR"] ?? "") !== "" || env["TERM"] === "dumb";
@@ -73,7 +86,7 @@ export const serveRouter = async (
   for (const warning of warnings) log.warning(warning);
 
   const isDraining = () => stop.aborted;
-  const lent = { clock, log, fetch, reach, readHost, random, isDraining };
+  const lent = { clock, log, fetch, reach, readHost, droppedLines, random, isDraining };
   const create = (next: Config, reloadStatus: () => ReloadStatus, previous?: Legacy) =>
     createRouter(next, { ...lent, reloadStatus }, previous);
   await using router =

@@ -10,14 +10,16 @@ interface MetricsDeps {
   readonly requests: { readonly of: (endpointId: string) => RequestStats };
   readonly engineStats: (endpointId: string) => EngineStats | undefined;
   readonly hostUsage: () => HostUsage | undefined;
-  readonly metrics: Pick<RouterMetrics, "reloads" | "text">;
+  /** Lines of the log that were dropped until now; absent where nobody counts them. */
+  readonly droppedLines?: (() => number) | undefined;
+  readonly metrics: Pick<RouterMetrics, "reloads" | "droppedLines" | "text">;
   /** Absent where no configuration file is followed. */
   readonly reloadStatus?: (() => ReloadStatus) | undefined;
 }
 
 /** Creates the answer of `GET /metrics`: everything is there already, nothing is asked of anybody. */
 export const createMetricsAnswer =
-  ({ fleet, requests, engineStats, hostUsage, metrics, reloadStatus }: MetricsDeps) =>
+  ({ fleet, requests, engineStats, hostUsage, droppedLines, metrics, reloadStatus }: MetricsDeps) =>
   (): Response => {
     const engines = fleet.endpoints.map(({ id, url }) => ({
       url,
@@ -25,6 +27,7 @@ export const createMetricsAnswer =
       requests: requests.of(id),
       engine: engineStats(id),
     }));
+    if (droppedLines) metrics.droppedLines(droppedLines());
     if (reloadStatus) metrics.reloads(reloadStatus());
     return new Response(metrics.text(engines, hostUsage()), {
       headers: { "content-type": "text/plain; version=0.0.4; charset=utf-8" },
