@@ -51,6 +51,8 @@ export interface Scheduler {
   /** Share of the KV cache in use, from 0 to 1. */
   readonly usage: () => number;
   readonly totals: () => SchedulerTotals;
+  /** How many tokens of a prompt the prefix cache holds now. */
+  readonly cachedTokens: (spec: SequenceSpec) => number;
   /** Empties the prefix cache; false while any sequence holds blocks. */
   readonly resetPrefixCache: () => boolean;
 }
@@ -238,6 +240,8 @@ export const createScheduler = (config: SchedulerConfig): Scheduler => {
     waiting: () => waiting.length,
     usage: () => 1 - pool.freeCount() / pool.capacity,
     totals: () => ({ preemptions, prefixQueries, prefixHits }),
+    cachedTokens: ({ blockHashes, promptTokens }) =>
+      blockSize * pool.match(blockHashes, Math.floor((promptTokens - 1) / blockSize)).length,
     resetPrefixCache: pool.reset,
   };
 };

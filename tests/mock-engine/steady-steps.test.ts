@@ -5,7 +5,9 @@ import type { Sequence } from "../../src/mock-engine/sequence.ts";
 import { config, run, submit } from "./virtual-time.ts";
 
 /** When each sequence ended, and the state of the engine then, taking several steps at once wherever it may. */
-const runInStrides = (scheduler: Scheduler): { ends: Map<Sequence, number>; strides: number; endMs: number } => {
+const runInStrides = (
+  scheduler: Scheduler,
+): { ends: Map<Sequence, number>; strides: number; endMs: number } => {
   const ends = new Map<Sequence, number>();
   let now = 0;
   let strides = 0;
