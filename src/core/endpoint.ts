@@ -2,6 +2,8 @@
 export interface Endpoint {
   /** Stable for the same engine across reloads and router replicas; a UUID. */
   readonly id: string;
+  /** Tells it from an earlier engine of the same id, where names are used again: the uid of a pod. */
+  readonly instance?: string;
   /** Base URL without a trailing slash, such as `http://10.0.0.1:8000/prefix`; request paths are appended. */
   readonly url: string;
   readonly models: readonly string[];

@@ -16,6 +16,8 @@ export interface FakeEngines {
   readonly asks: readonly Ask[];
   /** Sets what the engine at the base URL does from now on; one that was given nothing refuses. */
   readonly answer: (baseUrl: string, how: () => Response | Promise<Response>) => void;
+  /** The same for `/is_sleeping`. */
+  readonly answerSleep: (baseUrl: string, how: () => Response | Promise<Response>) => void;
 }
 
 /** Engines that refuse connections until a test says otherwise. */
@@ -25,6 +27,7 @@ export const createFakeEngines = (clock: Clock): FakeEngines => {
   return {
     asks,
     answer: (baseUrl, how) => answers.set(`${baseUrl}/v1/models`, how),
+    answerSleep: (baseUrl, how) => answers.set(`${baseUrl}/is_sleeping`, how),
     fetch: async (url, request) => {
       asks.push({ url, at: clock.monotonic(), request });
       const { signal } = request;
