@@ -40,7 +40,8 @@ export interface ListWatch extends AsyncDisposable {
   };
 }
 
-interface ListWatchOptions<T> {
+/** What is followed, and who is told of it. */
+export interface ListWatchOptions<T> {
   /** What is followed, for log lines: `pods in namespace default`. */
   readonly what: string;
   readonly path: string;
