@@ -60,7 +60,6 @@ const run = async (): Promise<number> => {
     fetch: engineFetch,
     reach: engineReach,
     readHost,
-    droppedLines: writer.dropped,
     random: systemRandom,
     faults,
     onHangup: (task) => {

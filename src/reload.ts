@@ -4,6 +4,7 @@ import type { ReloadStatus } from "./core/reload-status.ts";
 import type { Config, ParsedConfig } from "./config/config.ts";
 import { readText } from "./config/document.ts";
 import { describeProblem } from "./config/problem.ts";
+import { describeDiscovery } from "./discovery/index.ts";
 import type { Legacy, Router } from "./router.ts";
 
 /** The configuration file as it was read when the first router was made, and how it is read again. */
@@ -117,10 +118,8 @@ export const createLiveRouter = (
     const old = current;
     current = { config, router: create(config, () => status, old.router.legacy()) };
     retire(old);
-    const { backends } = config.discovery;
-    log.info(
-      `The configuration of ${path} is in effect: ${backends.length} engine${backends.length === 1 ? "" : "s"}, ${config.routing.logic}`,
-    );
+    const what = `${describeDiscovery(config.discovery)}, ${config.routing.logic}`;
+    log.info(`The configuration of ${path} is in effect: ${what}`);
   };
 
   const apply = async (finding: Finding): Promise<void> => {

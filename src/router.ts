@@ -7,12 +7,13 @@ import type { ReadHost } from "./core/host-usage.ts";
 import type { Log } from "./core/log.ts";
 import type { ReloadStatus } from "./core/reload-status.ts";
 import type { Config } from "./config/config.ts";
-import { createStaticDiscovery } from "./discovery/static.ts";
+import { createDiscovery } from "./discovery/index.ts";
 import { createFleet } from "./fleet/fleet.ts";
 import { createSleepStates, type SleepStates } from "./fleet/sleep-states.ts";
 import { createEngineHealth } from "./health/engine-health.ts";
 import type { Health } from "./health/health.ts";
 import { isModelType } from "./health/payloads.ts";
+import type { KubeApi } from "./kubernetes/api.ts";
 import { createApp } from "./http/app.ts";
 import { type Clients, createClients, type IdleLimiter } from "./http/client.ts";
 import { createEngineControl } from "./http/engine-control.ts";
@@ -21,7 +22,6 @@ import { admit } from "./http/gate.ts";
 import { createHealthAnswers } from "./http/health.ts";
 import { createMetricsAnswer } from "./http/metrics.ts";
 import { createHostSampler } from "./metrics/host-sampler.ts";
-import { createLoopLag } from "./metrics/loop-lag.ts";
 import { createRouterMetrics, type RouterMetrics } from "./metrics/router-metrics.ts";
 import { createForward, type Routed } from "./proxy/forward.ts";
 import { requestIdOf } from "./proxy/request-id.ts";
@@ -50,10 +50,12 @@ export interface Platform {
   readonly isDraining?: (() => boolean) | undefined;
   /** What came of changes of the configuration file; absent where none is followed. */
   readonly reloadStatus?: (() => ReloadStatus) | undefined;
+  /** The API server of the cluster; needed where engines are found in one. */
+  readonly kubernetes?: KubeApi | undefined;
+  /** Told of failures that only a person can end. */
+  readonly onFailure?: ((error: Error) => void) | undefined;
   /** Absent where nobody wants to know how busy the machine is. */
   readonly readHost?: ReadHost | undefined;
-  /** Lines of the log that were dropped until now; absent where nobody counts them. */
-  readonly droppedLines?: (() => number) | undefined;
   /** Told which engine was chosen for a request and why; the demo shows it. */
   readonly onRouted?: ((routed: Routed) => void) | undefined;
 }
@@ -71,6 +73,8 @@ export interface Legacy {
   /** What engines said of themselves, by engine. */
   readonly readings: Map<string, Reading>;
   readonly endpoints: readonly Endpoint[];
+  /** Models that discovery has ever found. */
+  readonly seen: Set<string>;
   readonly createdAt: number;
 }
 
@@ -95,14 +99,20 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
   const { aliases, engineApiKey } = config;
   const { maxRequestBodyBytes, idleTimeoutSeconds } = config.server;
 
+  const sleep = previous?.sleep ?? createSleepStates();
+  const seen = previous?.seen ?? new Set<string>();
   const discovery = parts.use(
-    createStaticDiscovery(config.discovery.backends, {
+    createDiscovery(config.discovery, {
       clock,
       log,
       fetch,
       random,
       apiKey: engineApiKey,
-      known: previous?.endpoints,
+      known: previous?.endpoints ?? [],
+      seen,
+      sleep,
+      kubernetes: platform.kubernetes,
+      onFailure: platform.onFailure,
     }),
   );
   const clients = previous?.clients ?? createClients(idleTimeoutSeconds);
@@ -111,15 +121,14 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
     createRequestLedger({ windowMs: config.requestStatsWindowSeconds * 1000 }, { clock });
   const metrics =
     previous?.metrics ?? createRouterMetrics({ version, runtime: `bun ${Bun.version}` }, { clock });
-  parts.use(createLoopLag(metrics.loopLag, { clock }));
   const host = platform.readHost && parts.use(createHostSampler(platform.readHost, { clock, log }));
-  const sleep = previous?.sleep ?? createSleepStates();
   if (previous) sleep.keepOnly(new Set(discovery.endpoints.map(({ id }) => id)));
   // A policy holds turns and rings; of engines that are gone it forgets what it must by itself.
   const isSameRouting = previous !== undefined && Bun.deepEquals(previous.routing, config.routing, true);
   const policy = isSameRouting ? previous.policy : createPolicy(config.routing, { random });
   const states = previous?.health ?? new Map<string, Health>();
-  const types = new Map(config.discovery.backends.map((backend) => [backend.url, backend.types]));
+  const backends = config.discovery.kind === "static" ? config.discovery.backends : [];
+  const types = new Map(backends.map((backend) => [backend.url, backend.types]));
   const health = parts.use(
     createEngineHealth(config.health ?? {}, {
       clock,
@@ -200,22 +209,24 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
     log,
     onRouted,
   });
-  const control = createEngineControl({ fleet, fetch, clock, log, engineApiKey });
+  const { markSleeping, status: discoveryStatus } = discovery;
+  const control = createEngineControl({ fleet, fetch, clock, log, engineApiKey, markSleeping });
   const createdAt = previous?.createdAt ?? Math.floor(clock.now() / 1000);
   const healthAnswers = createHealthAnswers({
     fleet,
     isDraining,
     dynamicConfig: config.dynamicConfig,
     reloadStatus,
+    discoveryStatus,
   });
   const metricsAnswer = createMetricsAnswer({
     fleet,
     requests,
     engineStats,
     hostUsage: () => host?.usage(),
-    droppedLines: platform.droppedLines,
     metrics,
     reloadStatus,
+    discoveryStatus,
   });
   const app = createApp({
     fleet,
@@ -259,6 +270,7 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
       health: states,
       readings,
       endpoints: discovery.endpoints,
+      seen,
       createdAt,
     }),
     [Symbol.asyncDispose]: async () => parts.disposeAsync(),

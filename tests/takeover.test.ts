@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import type { ConfiguredBackend } from "../src/config/backends.ts";
 import type { Config } from "../src/config/config.ts";
 import { type Legacy, createRouter, type Router } from "../src/router.ts";
 import type { EngineFetch } from "../src/core/engine-fetch.ts";
@@ -10,7 +11,7 @@ const B = "http://10.0.0.2:8000";
 const C = "http://10.0.0.3:8000";
 
 const configFor = (
-  backends: Config["discovery"]["backends"],
+  backends: readonly ConfiguredBackend[],
   routing: Config["routing"] = { logic: "roundrobin", options: { sessionKey: undefined } },
 ): Config => ({
   server: { host: "127.0.0.1", port: 0, maxRequestBodyBytes: 1_000_000, idleTimeoutSeconds: 30 },
@@ -69,14 +70,15 @@ const engineIds = async (router: Router): Promise<readonly string[]> => {
 
 test("turns go on where the routing is the same, and begin anew where it is not", async () => {
   const { create, chosen } = lend();
-  const config = configFor([serve(A), serve(B), serve(C)]);
+  const backends = [serve(A), serve(B), serve(C)];
+  const config = configFor(backends);
   await using first = create(config);
   await chat(first);
   await using second = create({ ...config, maxReroutes: 1 }, first.legacy());
   await first[Symbol.asyncDispose]();
   await chat(second);
   await using third = create(
-    configFor(config.discovery.backends, { logic: "roundrobin", options: { sessionKey: "x-user" } }),
+    configFor(backends, { logic: "roundrobin", options: { sessionKey: "x-user" } }),
     second.legacy(),
   );
   await chat(third);

@@ -1,6 +1,7 @@
 import type { Config } from "../config/config.ts";
 import { routerOptions } from "../config/options.ts";
 import { type Settings, readOptions } from "../config/sources.ts";
+import { describeDiscovery } from "../discovery/index.ts";
 import { escapeLine } from "../core/log.ts";
 import { type Option, type OptionTable, fileKey } from "../core/option.ts";
 
@@ -11,12 +12,17 @@ const describeValue = (row: Option, text: string, value: unknown): string => {
   return typeof value === "number" || typeof value === "boolean" ? String(value) : JSON.stringify(text);
 };
 
-const describeBackends = ({ discovery, aliases, routing, engineApiKey }: Config): readonly string[] => [
+const describeEngines = (discovery: Config["discovery"]): readonly string[] =>
+  discovery.kind === "static"
+    ? discovery.backends.map(
+        ({ url, models, label }) =>
+          `# engine ${url}: ${models?.join(", ") ?? "asked for its models"}${label === undefined ? "" : ` (${label})`}`,
+      )
+    : [`# engines: ${describeDiscovery(discovery)}`];
+
+const describeResult = ({ discovery, aliases, routing, engineApiKey }: Config): readonly string[] => [
   `# routing: ${routing.logic}`,
-  ...discovery.backends.map(
-    ({ url, models, label }) =>
-      `# engine ${url}: ${models?.join(", ") ?? "asked for its models"}${label === undefined ? "" : ` (${label})`}`,
-  ),
+  ...describeEngines(discovery),
   ...aliases
     .entries()
     .map(([alias, model]) => `# alias ${alias}: ${model}`)
@@ -33,5 +39,5 @@ export const describeConfig = (config: Config, settings: Settings): string => {
     const origin = setting.source === "default" ? "default" : setting.name;
     return [`${fileKey(property)}: ${describeValue(row, setting.text, values[property])} # ${origin}`];
   });
-  return [...lines, ...describeBackends(config)].map((line) => `${escapeLine(line)}\n`).join("");
+  return [...lines, ...describeResult(config)].map((line) => `${escapeLine(line)}\n`).join("");
 };

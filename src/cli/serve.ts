@@ -3,6 +3,7 @@ import { aborted } from "../core/aborted.ts";
 import type { Clock } from "../core/clock.ts";
 import { createLog } from "../core/log.ts";
 import type { ReloadStatus } from "../core/reload-status.ts";
+import { describeDiscovery } from "../discovery/index.ts";
 import { createLiveRouter } from "../reload.ts";
 import { createRouter, type Legacy } from "../router.ts";
 import { version } from "../version.ts";
@@ -40,7 +41,6 @@ type ServePlatform = Pick<
   | "fetch"
   | "reach"
   | "readHost"
-  | "droppedLines"
   | "random"
   | "faults"
   | "onHangup"
@@ -60,19 +60,7 @@ interface ServedConfig extends Pick<GivenConfig, "warnings" | "file"> {
  */
 export const serveRouter = async (
   { config, warnings, file }: ServedConfig,
-  {
-    env,
-    isTerminal,
-    write,
-    clock,
-    fetch,
-    reach,
-    readHost,
-    droppedLines,
-    random,
-    faults,
-    ...signals
-  }: ServePlatform,
+  { env, isTerminal, write, clock, fetch, reach, readHost, random, faults, ...signals }: ServePlatform,
 ): Promise<number> => {
   const { server: settings, discovery, routing } = config;
   const isPlain = (env["NO_COLOR"] ?? "") !== "" || env["TERM"] === "dumb";
@@ -85,8 +73,12 @@ export const serveRouter = async (
   using _told = reports && faults.tell(reports.report);
   for (const warning of warnings) log.warning(warning);
 
+  if (discovery.kind === "k8s") {
+    log.error("Discovery in Kubernetes is not available yet");
+    return 1;
+  }
   const isDraining = () => stop.aborted;
-  const lent = { clock, log, fetch, reach, readHost, droppedLines, random, isDraining };
+  const lent = { clock, log, fetch, reach, readHost, random, isDraining };
   const create = (next: Config, reloadStatus: () => ReloadStatus, previous?: Legacy) =>
     createRouter(next, { ...lent, reloadStatus }, previous);
   await using router =
@@ -122,10 +114,8 @@ export const serveRouter = async (
     log.error(`Cannot listen on ${settings.host}:${settings.port}: ${describeError(error)}`);
     return 1;
   }
-  const count = discovery.backends.length;
-  log.info(
-    `vllm-router ${version} listens on ${server.url.origin}: ${count} engine${count === 1 ? "" : "s"}, ${routing.logic}`,
-  );
+  const what = `${describeDiscovery(discovery)}, ${routing.logic}`;
+  log.info(`vllm-router ${version} listens on ${server.url.origin}: ${what}`);
 
   await aborted(stop);
   await leave(config.leaving, { server, clock, log, stopAccepting, stopNow, cut: router.cut });

@@ -31,7 +31,7 @@ export const chosenLogic = ({ values, urls }: Given): RouterOptionValues["routin
   values.routingLogic ?? (urls.length > 0 ? "roundrobin" : undefined);
 
 /** How engines are found: from the URLs where some are given. */
-const chosenDiscovery = ({ values, urls }: Given): RouterOptionValues["serviceDiscovery"] =>
+export const chosenDiscovery = ({ values, urls }: Given): RouterOptionValues["serviceDiscovery"] =>
   values.serviceDiscovery ?? (urls.length > 0 ? "static" : undefined);
 
 const oneOrNone = (found: boolean, message: string): readonly string[] => (found ? [message] : []);
@@ -45,6 +45,9 @@ const checkGate = (item: string): readonly string[] => {
     ? [`${name} is not available yet.`]
     : [`${quote(name)} is not the name of a gate; known are SemanticCache and PIIDetection`];
 };
+
+/** A label of DNS (RFC 1123), as Kubernetes wants it. */
+const NAMESPACE = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 
 const checks: readonly Check[] = [
   {
@@ -81,9 +84,25 @@ const checks: readonly Check[] = [
   {
     reads: ["serviceDiscovery"],
     find: (given) => {
-      const kind = chosenDiscovery(given) ?? "static";
-      return oneOrNone(kind !== "static", `${kind} is not available yet; available is static`);
+      const isMissing = chosenDiscovery(given) === "external-only";
+      return oneOrNone(isMissing, "external-only is not available yet; available are static, k8s");
     },
+  },
+  {
+    reads: ["serviceDiscovery"],
+    find: ({ values: { serviceDiscovery: kind }, urls }) =>
+      oneOrNone(
+        kind === "k8s" && urls.length > 0,
+        "k8s finds the engines in the cluster; give it, or URLs as arguments",
+      ),
+  },
+  {
+    reads: ["k8sNamespace", "serviceDiscovery"],
+    find: ({ values: { k8sNamespace: name, serviceDiscovery: kind } }) =>
+      oneOrNone(
+        kind === "k8s" && !NAMESPACE.test(name),
+        `${quote(name)} is not the name of a namespace; give one like default`,
+      ),
   },
   {
     reads: ["serviceDiscovery", "staticBackends"],

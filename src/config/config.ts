@@ -1,8 +1,9 @@
 import type { AnswerFields } from "../core/answer-fields.ts";
+import type { DiscoveryConfig } from "../discovery/index.ts";
 import type { HealthOptions } from "../health/engine-health.ts";
 import { type RoutingConfig, policyOptions } from "../routing/index.ts";
 import type { ConfiguredBackend } from "./backends.ts";
-import { chosenLogic, findConflicts, isAvailable } from "./checks.ts";
+import { chosenDiscovery, chosenLogic, findConflicts, isAvailable } from "./checks.ts";
 import type { ConfigFile } from "./document.ts";
 import { type DynamicConfig, describeDynamicConfig } from "./dynamic-config.ts";
 import { type RouterOptionValues, routerOptions } from "./options.ts";
@@ -26,7 +27,7 @@ export interface Config {
     readonly level: RouterOptionValues["logLevel"];
     readonly format: RouterOptionValues["logFormat"];
   };
-  readonly discovery: { readonly kind: "static"; readonly backends: readonly ConfiguredBackend[] };
+  readonly discovery: DiscoveryConfig<ConfiguredBackend>;
   /** How engines are checked; absent where they are not. */
   readonly health?: HealthOptions | undefined;
   /** Model by alias. */
@@ -102,6 +103,16 @@ const healthOf = (values: RouterOptionValues): HealthOptions => {
   };
 };
 
+const kubernetesOf = (values: RouterOptionValues): DiscoveryConfig<never> => ({
+  kind: "k8s",
+  type: values.k8sServiceDiscoveryType ?? "pod-ip",
+  namespace: values.k8sNamespace,
+  labelSelector: values.k8sLabelSelector,
+  port: values.k8sPort,
+  watchTimeoutSeconds: values.k8sWatcherTimeoutSeconds,
+  askTimeoutSeconds: values.backendHealthCheckTimeoutSeconds,
+});
+
 /** The configuration file that settings name. */
 export const configFileOf = (settings: Settings): ConfigFile | undefined => {
   const json = settings.get("dynamicConfigJson")?.text;
@@ -137,10 +148,11 @@ export const parseConfig = ({
   const logic = chosenLogic(given);
   if (logic === undefined || !isAvailable(logic))
     throw new TypeError("a check of the routing logic is missing");
+  const kind = chosenDiscovery(given);
   const file = configFileOf(settings);
   const effective: RouterOptionValues = {
     ...values,
-    serviceDiscovery: values.serviceDiscovery ?? "static",
+    serviceDiscovery: kind,
     routingLogic: logic,
     staticBackends: urls.length > 0 ? urls : values.staticBackends,
   };
@@ -155,7 +167,7 @@ export const parseConfig = ({
       },
       leaving: { delayMs: values.drainDelaySeconds * 1000, timeoutMs: values.drainTimeoutSeconds * 1000 },
       log: { level: values.logLevel, format: values.logFormat },
-      discovery: { kind: "static", backends: discovery.backends },
+      discovery: kind === "k8s" ? kubernetesOf(values) : { kind: "static", backends: discovery.backends },
       health: healthOf(values),
       aliases: discovery.aliases,
       routing: { logic, options: readOptions(policyOptions, settings).values },

@@ -18,6 +18,8 @@ interface ControlDeps {
   readonly log: Log;
   /** Sent instead of the client's own Authorization, which stays here. */
   readonly engineApiKey?: string | undefined;
+  /** Tells other routers that an engine sleeps, or no longer does; never rejects. */
+  readonly markSleeping?: ((endpointId: string, isAsleep: boolean) => Promise<void>) | undefined;
 }
 
 /** One control call that a client makes of a named engine. */
@@ -40,7 +42,14 @@ const MAX_BODY_BYTES = 64 * 1024;
 const sleepState = v.object({ is_sleeping: v.boolean() });
 
 /** `POST /sleep`, `POST /wake_up` and `GET /is_sleeping` of one engine, named by `?id=`. */
-export const createEngineControl = ({ fleet, fetch, clock, log, engineApiKey }: ControlDeps) => {
+export const createEngineControl = ({
+  fleet,
+  fetch,
+  clock,
+  log,
+  engineApiKey,
+  markSleeping,
+}: ControlDeps) => {
   const engineOf = (query: URLSearchParams): Endpoint => {
     const id = query.get("id");
     if (!id) throw new RouterError("invalid_request", "Invalid request: missing target Engine Id.");
@@ -92,7 +101,9 @@ export const createEngineControl = ({ fleet, fetch, clock, log, engineApiKey }: 
       if (success) fleet.setSleeping(endpoint.id, output.is_sleeping);
       return new Response(body, { status, headers });
     }
-    fleet.setSleeping(endpoint.id, action === "sleep");
+    const isAsleep = action === "sleep";
+    fleet.setSleeping(endpoint.id, isAsleep);
+    await markSleeping?.(endpoint.id, isAsleep);
     return Response.json({ status: "success" }, { status, headers: { "x-request-id": requestId } });
   };
 };

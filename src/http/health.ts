@@ -1,8 +1,6 @@
+import type { DiscoveryStatus } from "../core/discovery-status.ts";
 import type { ReloadStatus } from "../core/reload-status.ts";
 import type { Fleet } from "../fleet/fleet.ts";
-
-/** Seconds until the next probes have told whether an engine is back. */
-const RETRY_AFTER = "5";
 
 interface HealthDeps {
   readonly fleet: Pick<Fleet, "counts">;
@@ -11,6 +9,8 @@ interface HealthDeps {
   /** What is in effect of the options of the configuration file, where one is followed. */
   readonly dynamicConfig?: Readonly<Record<string, unknown>> | undefined;
   readonly reloadStatus?: (() => ReloadStatus) | undefined;
+  /** Absent where discovery has nothing to follow. */
+  readonly discoveryStatus?: (() => DiscoveryStatus) | undefined;
 }
 
 /** How the router says that it lives and can serve. */
@@ -32,6 +32,7 @@ export const createHealthAnswers = ({
   isDraining,
   dynamicConfig,
   reloadStatus,
+  discoveryStatus,
 }: HealthDeps): HealthAnswers => ({
   health: () => {
     const { total, healthy } = fleet.counts();
@@ -52,10 +53,11 @@ export const createHealthAnswers = ({
         ...(isVerbose && {
           draining,
           endpoints,
+          ...(discoveryStatus && { discovery: describeCluster(discoveryStatus()) }),
           ...(reloadStatus && { config: describeReload(reloadStatus()) }),
         }),
       },
-      isReady ? { status: 200 } : { status: 503, headers: { "retry-after": RETRY_AFTER } },
+      { status: isReady ? 200 : 503 },
     );
   },
 });
@@ -64,5 +66,12 @@ const describeReload = ({ succeeded, failed, lastAt, error }: ReloadStatus) => (
   reloads: succeeded,
   failed_reloads: failed,
   last_reload: lastAt === undefined ? null : new Date(lastAt).toISOString(),
+  error: error ?? null,
+});
+
+const describeCluster = ({ isSynced, staleMs, error, engines }: DiscoveryStatus) => ({
+  synced: isSynced,
+  seconds_since_contact: staleMs === undefined ? null : Math.round(staleMs) / 1000,
+  engines,
   error: error ?? null,
 });

@@ -1,3 +1,4 @@
+import type { DiscoveryStatus } from "../core/discovery-status.ts";
 import type { EngineStats } from "../core/engine-stats.ts";
 import type { HostUsage } from "../core/host-usage.ts";
 import type { ReloadStatus } from "../core/reload-status.ts";
@@ -10,16 +11,16 @@ interface MetricsDeps {
   readonly requests: { readonly of: (endpointId: string) => RequestStats };
   readonly engineStats: (endpointId: string) => EngineStats | undefined;
   readonly hostUsage: () => HostUsage | undefined;
-  /** Lines of the log that were dropped until now; absent where nobody counts them. */
-  readonly droppedLines?: (() => number) | undefined;
-  readonly metrics: Pick<RouterMetrics, "reloads" | "droppedLines" | "text">;
+  readonly metrics: Pick<RouterMetrics, "discovery" | "reloads" | "text">;
   /** Absent where no configuration file is followed. */
   readonly reloadStatus?: (() => ReloadStatus) | undefined;
+  /** Absent where discovery has nothing to follow. */
+  readonly discoveryStatus?: (() => DiscoveryStatus) | undefined;
 }
 
 /** Creates the answer of `GET /metrics`: everything is there already, nothing is asked of anybody. */
 export const createMetricsAnswer =
-  ({ fleet, requests, engineStats, hostUsage, droppedLines, metrics, reloadStatus }: MetricsDeps) =>
+  ({ fleet, requests, engineStats, hostUsage, metrics, ...deps }: MetricsDeps) =>
   (): Response => {
     const engines = fleet.endpoints.map(({ id, url }) => ({
       url,
@@ -27,8 +28,9 @@ export const createMetricsAnswer =
       requests: requests.of(id),
       engine: engineStats(id),
     }));
-    if (droppedLines) metrics.droppedLines(droppedLines());
+    const { reloadStatus, discoveryStatus } = deps;
     if (reloadStatus) metrics.reloads(reloadStatus());
+    if (discoveryStatus) metrics.discovery(discoveryStatus());
     return new Response(metrics.text(engines, hostUsage()), {
       headers: { "content-type": "text/plain; version=0.0.4; charset=utf-8" },
     });

@@ -111,6 +111,21 @@ export const catalog = {
     help: "Engines that were added or removed since the start",
     labels: ["change"],
   },
+  vllm_router_discovery_synced: {
+    type: "gauge",
+    help: "1 when there has been a list of the engines from the Kubernetes API",
+    labels: [],
+  },
+  vllm_router_discovery_staleness_seconds: {
+    type: "gauge",
+    help: "Time since the Kubernetes API last said anything; a quiet cluster says something within two minutes",
+    labels: [],
+  },
+  vllm_router_discovery_engines: {
+    type: "gauge",
+    help: "Engines in Kubernetes: serving, waiting (ready, but their models not told yet, or coming and going) or unready",
+    labels: ["state"],
+  },
   vllm_router_config_reloads_total: {
     type: "counter",
     help: "Changes of the configuration file since the start: success where it took effect, failure where it could not be used",
@@ -126,37 +141,11 @@ export const catalog = {
     help: "When a change of the configuration file was last dealt with",
     labels: [],
   },
-  vllm_router_log_lines_dropped_total: {
-    type: "counter",
-    help: "Lines of the log that were dropped because their reader was slow or gone",
-    labels: [],
-  },
-  vllm_router_event_loop_lag_seconds: {
-    type: "histogram",
-    help: "How late a timer of the router comes that is due every second",
-    labels: [],
-    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1],
-  },
   vllm_router_build_info: {
     type: "gauge",
     help: "1, with the version of the router and of its runtime",
     labels: ["runtime", "version"],
   },
-
-  process_virtual_memory_bytes: { type: "gauge", help: "Virtual memory size in bytes.", labels: [] },
-  process_resident_memory_bytes: { type: "gauge", help: "Resident memory size in bytes.", labels: [] },
-  process_start_time_seconds: {
-    type: "gauge",
-    help: "Start time of the process since unix epoch in seconds.",
-    labels: [],
-  },
-  process_cpu_seconds_total: {
-    type: "counter",
-    help: "Total user and system CPU time spent in seconds.",
-    labels: [],
-  },
-  process_open_fds: { type: "gauge", help: "Number of open file descriptors.", labels: [] },
-  process_max_fds: { type: "gauge", help: "Maximum number of open file descriptors.", labels: [] },
 } as const satisfies Record<string, MetricRow>;
 
 type Catalog = typeof catalog;

@@ -1,8 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import { configOf, parse, problemsOf, staticArgv } from "./given.ts";
 
+const backendsIn = (argv: readonly string[]) => {
+  const { discovery } = configOf(argv);
+  return discovery.kind === "static" ? discovery.backends : [];
+};
 const backendsOf = (backends: string, models: string, ...more: string[]) =>
-  configOf([...staticArgv(backends, models), ...more]).discovery.backends;
+  backendsIn([...staticArgv(backends, models), ...more]);
 
 describe("a backend's URL", () => {
   test.each([
@@ -18,7 +22,7 @@ describe("a backend's URL", () => {
     ["HTTP://Engine:8000", "HTTP://Engine:8000"],
   ])("%p is understood as %s", (text, url) => {
     expect(backendsOf(text, "m")).toEqual([{ url, models: ["m"] }]);
-    expect(configOf([text.trim()]).discovery.backends).toEqual([{ url }]);
+    expect(backendsIn([text.trim()])).toEqual([{ url }]);
   });
 
   test.each([

@@ -1,4 +1,5 @@
 import { createLog, type WriteLine } from "../../src/core/log.ts";
+import type { ConfiguredBackend } from "../../src/config/backends.ts";
 import type { Config } from "../../src/config/config.ts";
 import { engineFetch, engineReach, systemClock, systemRandom } from "../../src/platform.ts";
 import { createRouter, type Router } from "../../src/router.ts";
@@ -15,7 +16,7 @@ export interface TestRouter extends AsyncDisposable {
 }
 
 interface TestRouterOptions {
-  readonly backends: Config["discovery"]["backends"];
+  readonly backends: readonly ConfiguredBackend[];
   readonly aliases?: Readonly<Record<string, string>>;
   readonly routing?: Config["routing"];
   readonly maxReroutes?: number;

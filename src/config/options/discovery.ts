@@ -3,7 +3,6 @@ import {
   choice,
   commaList,
   decimalBetween,
-  integer,
   integerAbove,
   integerBetween,
   onOff,
@@ -143,7 +142,7 @@ export const discoveryOptions = {
   k8sWatcherTimeoutSeconds: {
     group: "Kubernetes",
     argument: "<seconds>",
-    schema: integer,
+    schema: integerBetween(0, 86_400),
     default: "0",
     help: "Longest life of a watch; 0 leaves it to the API server (k8s discovery).",
   },
