@@ -101,9 +101,14 @@ export const catalog = {
     help: "Requests sent to engines by how they ended: done, refused (4xx), failed or client_closed",
     labels: ["model", "outcome", "server"],
   },
+  vllm_router_stream_unterminated_total: {
+    type: "counter",
+    help: "Streams that their engine ended before they were complete, without a fault of the connection",
+    labels: SERVER_OF_MODEL,
+  },
   vllm_router_retries_total: {
     type: "counter",
-    help: "Attempts beyond the first, on another engine",
+    help: "Attempts beyond the first, on another engine where there was one",
     labels: ["model"],
   },
   vllm_router_discovery_changes_total: {

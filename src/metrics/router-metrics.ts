@@ -15,6 +15,8 @@ export interface RequestSeries extends RequestObserver {
   readonly routed: (rule: string) => void;
   /** The engine failed: before its answer, or while it streamed. */
   readonly failed: (code: ErrorCode, phase: "before" | "while") => void;
+  /** A stream ended before it was complete, as if nothing were wrong. */
+  readonly unterminated: () => void;
 }
 
 /** An engine as it is at a scrape. */
@@ -144,6 +146,7 @@ export const createRouterMetrics = (
         const type = phase === "while" ? "ClientPayloadError" : ERROR_TYPES[code];
         if (type !== undefined) counter("vllm:request_errors_total", { ...names, error_type: type }).add(1);
       },
+      unterminated: () => counter("vllm_router_stream_unterminated_total", names).add(1),
       ended: (outcome, ms, wasStream) => {
         if (wasStream) streams.add(-1);
         outcomes[outcome].add(1);

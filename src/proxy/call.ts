@@ -17,6 +17,8 @@ import { type FieldReader, readPrompt } from "./prompt.ts";
 export interface Call extends Pick<RoutingRequest, "headers" | "field"> {
   readonly id: string;
   readonly method: string;
+  /** The canonical path of its route. */
+  readonly path: string;
   /** Absent where a request without a body names none; the fleet's only model is meant then. */
   readonly model?: string | undefined;
   /** Id of the engine that must answer (`?id=`). */
@@ -212,6 +214,7 @@ export const readCall = async ({ id, request, path, isReplaySafe, maxBodyBytes }
   return {
     id,
     method,
+    path,
     headers,
     model,
     engineId: search.get("id") ?? undefined,

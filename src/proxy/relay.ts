@@ -16,6 +16,8 @@ interface RelayOptions {
   readonly filter?: UsageFilter | undefined;
   /** Called with each chunk after the first, when it is on its way; must not throw. */
   readonly onChunk: (chunk: Uint8Array) => void;
+  /** Called when the engine has sent all; throws where that cannot be the end. */
+  readonly checkEnd?: () => void;
   /** Called once, whatever happens. */
   readonly onEnd: (end: RelayEnd, cause?: unknown) => void;
 }
@@ -41,7 +43,7 @@ const send = (
 export const relay = (
   first: Uint8Array<ArrayBuffer> | undefined,
   rest: BodyReader,
-  { failureEvent, signal, clock, filter, onChunk, onEnd }: RelayOptions,
+  { failureEvent, signal, clock, filter, onChunk, checkEnd, onEnd }: RelayOptions,
 ): Bun.DirectUnderlyingSource<Uint8Array> => {
   let isOver = false;
   const end = (how: RelayEnd, cause?: unknown): void => {
@@ -88,6 +90,7 @@ export const relay = (
           full = pass(sink, value);
           onChunk(value);
         }
+        checkEnd?.();
         passRest(sink);
         end("done");
         sink.close();

@@ -1,11 +1,14 @@
 import type { AnswerFields } from "../core/answer-fields.ts";
 import type { Clock } from "../core/clock.ts";
-import { describeError, openAiError, RouterError } from "../core/errors.ts";
+import { describeError, RouterError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import type { RouterMetrics } from "../metrics/router-metrics.ts";
 import type { Attempt } from "./attempt.ts";
+import { failureEvent } from "./failure-event.ts";
 import { headersForClient, isEventStream } from "./headers.ts";
 import { relay } from "./relay.ts";
+import { readStreamEnd } from "./stream-end.ts";
+import { createTail, tailText } from "./tail.ts";
 import type { Answer } from "./upstream.ts";
 import { createUsageFilter } from "./usage-filter.ts";
 import { readUsage } from "./usage.ts";
@@ -20,11 +23,7 @@ interface RespondDeps {
 /** Passes an engine's answer on; `engineMs` is what of the time until now engines took. */
 export type Respond = (attempt: Attempt, answer: Answer, engineMs: number) => Response;
 
-const brokenOff = new RouterError("upstream_reset", "The engine broke off while it was answering.");
-
-// The empty line ends an event that the engine broke off in; between events it is nothing.
-const failureEvent = (reason = brokenOff): Buffer<ArrayBuffer> =>
-  Buffer.from(`\n\ndata: ${JSON.stringify(openAiError(reason))}\n\n`);
+const cutShort = new RouterError("upstream_reset", "The engine ended its answer before it was complete.");
 
 /** Creates the way of an answer to the client: its head at once, its body as it comes. */
 export const createRespond = ({ metrics, answerFields, clock, log }: RespondDeps): Respond => {
@@ -43,36 +42,42 @@ export const createRespond = ({ metrics, answerFields, clock, log }: RespondDeps
   };
 
   return (attempt, answer, engineMs) => {
-    const { call, client, ticket } = attempt;
+    const { call, client, ticket, series } = attempt;
     const { status, headers, first, rest } = answer;
     const init = headOf(attempt, answer, engineMs);
     // What is compressed cannot be looked into.
-    const isSiftable = attempt.hidesUsage && isEventStream(headers) && !headers.has("content-encoding");
-    const filter = isSiftable ? createUsageFilter() : undefined;
-    const endWell = (last: Uint8Array | undefined, before?: Uint8Array): void => {
+    const isReadable = isEventStream(headers) && !headers.has("content-encoding");
+    const filter = attempt.hidesUsage && isReadable ? createUsageFilter() : undefined;
+    const endWell = (last: Uint8Array | undefined, before?: Uint8Array, as = status): void => {
       const usage = filter?.usage() ?? readUsage(last, before);
       if (usage) ticket.tokens(usage);
-      attempt.answered(status);
+      attempt.answered(as);
     };
     if (!rest) {
       endWell(first);
       return new Response(first ?? null, init);
     }
-    // An answer's last bytes may stand in two chunks.
-    let before: Uint8Array | undefined;
-    let last: Uint8Array | undefined = first;
+    const tail = createTail(first);
+    let endStatus = status;
     const body = relay(first, rest, {
-      failureEvent: isEventStream(headers) ? failureEvent : undefined,
+      failureEvent: isEventStream(headers) ? (reason) => failureEvent(call.path, reason) : undefined,
       signal: client.signal,
       clock,
       filter,
       onChunk: (chunk) => {
-        before = last;
-        last = chunk;
+        tail.add(chunk);
         ticket.chunk();
       },
+      checkEnd: () => {
+        if (!isReadable || status !== 200) return;
+        const { isComplete, errorStatus } = readStreamEnd(call.path, tailText(tail.last(), tail.before()));
+        endStatus = errorStatus ?? status;
+        if (isComplete) return;
+        series.unterminated();
+        throw cutShort;
+      },
       onEnd: (how, cause) => {
-        if (how === "done") endWell(last, before);
+        if (how === "done") endWell(tail.last(), tail.before(), endStatus);
         else attempt.brokeOff(how);
         if (how !== "failed") return;
         log.warning(`Request ${call.id} broke off while its answer streamed: ${describeError(cause)}`);

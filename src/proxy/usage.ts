@@ -1,7 +1,6 @@
 import type { TokenUsage } from "../core/request-stats.ts";
+import { tailText } from "./tail.ts";
 
-/** What ends an answer is looked at, and no more: usage is its last field, or in its last event. */
-const TAIL_BYTES = 4096;
 /** Places that look like the field which are tried, from the end. */
 const MAX_TRIES = 4;
 
@@ -33,18 +32,12 @@ const parseUsage = (text: string): TokenUsage | undefined => {
   return { input: input ?? 0, output: output ?? 0, ...(cached === undefined ? {} : { cached }) };
 };
 
-const tailOf = (bytes: Uint8Array, length: number): string => {
-  const start = Math.max(0, bytes.length - length);
-  return Buffer.from(bytes.buffer, bytes.byteOffset + start, bytes.length - start).toString("latin1");
-};
-
 /**
  * The tokens that an answer tells of at its end, found without parsing it; `before` is what came just before
  * `last`, in case the engine's bytes were cut in between. Never throws.
  */
 export const readUsage = (last: Uint8Array | undefined, before?: Uint8Array): TokenUsage | undefined => {
-  let text = last ? tailOf(last, TAIL_BYTES) : "";
-  if (before && text.length < TAIL_BYTES) text = tailOf(before, TAIL_BYTES - text.length) + text;
+  const text = tailText(last, before);
   let at = text.length;
   for (let tries = 0; tries < MAX_TRIES && at > 0; tries += 1) {
     // Within a text of the answer the quotes are escaped, so that only a field or a name matches.

@@ -30,6 +30,7 @@ describe("a request that is under way", () => {
     await using wire = await putOnWire(await response);
     await wire.client.until(/data: 1/);
     expect(load()).toEqual({ inPrefill: 0, inDecode: 1, silences: 1 });
+    void engine.write(Buffer.from("data: [DONE]\n\n"));
     void engine.close();
     await wire.client.until(/\r\n0\r\n\r\n$/);
     expect(load()).toEqual(IDLE);
@@ -43,7 +44,11 @@ describe("a request that is under way", () => {
       async () => new Response("no", { status: 503 }),
       async (answer) => new Response(bodyOf(answer)).text(),
     ],
-    ["a stream to its end", events(["1", "2"]), async (answer) => new Response(bodyOf(answer)).text()],
+    [
+      "a stream to its end",
+      events(["data: 1\n\n", "data: [DONE]\n\n"]),
+      async (answer) => new Response(bodyOf(answer)).text(),
+    ],
     ["a stream that its client cancels", events(["1"], "hangs"), async (answer) => bodyOf(answer).cancel()],
     ["no connection", failing("ECONNREFUSED"), async () => {}],
     ["a lost connection", failing("ECONNRESET"), async () => {}],
@@ -61,6 +66,7 @@ describe("a request that is under way", () => {
     const behaviour = fc.constantFrom<Behaviour>(
       whole,
       events(["data: 1\n\n", "data: 2\n\n"]),
+      events(["data: 1\n\n", "data: [DONE]\n\n"]),
       events(["data: 1\n\n"], "breaks"),
       events(["data: 1\n\n"], "hangs"),
       events([], "breaks"),
@@ -194,6 +200,34 @@ describe("an engine that breaks off", () => {
     expect(text).toEndWith("\n\n");
   });
 
+  test("as if nothing were wrong, before its stream is complete: as one that broke", async () => {
+    const given = start({ engines: [events(['data: {"choices":[]}\n\n'])] });
+    const text = await textOf(given, /"error"/);
+    expect(text).toContain("upstream_reset");
+    expect(text).not.toContain("[DONE]");
+    expect(given.lines.join("")).toContain("The engine ended its answer before it was complete.");
+    expect(given.counted("vllm_router_stream_unterminated_total")).toEqual([
+      'vllm_router_stream_unterminated_total{model="m",server="http://e0"} 1',
+    ]);
+  });
+
+  test("with an error of its own in its stream: its words pass as they are, and count against it", async () => {
+    const said = 'data: {"choices":[]}\n\ndata: {"error":{"code":500}}\n\ndata: [DONE]\n\n';
+    const given = start({ engines: [events([said])] });
+    await using wire = await putOnWire(await given.send());
+    const received = await wire.client.until(/\r\n0\r\n\r\n$/);
+    expect(received).toContain(said);
+    expect(given.lines.join("")).toContain("by its engine with its whole answer: failed");
+  });
+
+  test.each([
+    ["/v1/messages", "event: error\ndata: {"],
+    ["/v1/responses", "event: error\ndata: {"],
+  ])("on %s: its failure is told in that route's words", async (path, words) => {
+    const given = start({ engines: [events(["data: {}\n\n"], "breaks")], path });
+    expect(await textOf(given, /"error"/)).toContain(words);
+  });
+
   test("in an answer that is no event stream: nothing is added", async () => {
     const given = start({ engines: [async () => new Response(stream(["abc"], "breaks"))] });
     expect(await textOf(given, /abc/)).toBe("abc");
@@ -224,7 +258,7 @@ describe("a policy", () => {
       },
     };
     const usage = '{"prompt_tokens":3,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":2}}';
-    const engines = [failing("ECONNREFUSED"), events([`data: {"usage":${usage}}\n\n`])];
+    const engines = [failing("ECONNREFUSED"), events([`data: {"usage":${usage}}\n\ndata: [DONE]\n\n`])];
     const { send } = start({ engines, maxAttempts: 2, policy });
     await new Response(bodyOf(await send())).text();
     expect(told).toEqual([

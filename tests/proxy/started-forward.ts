@@ -47,6 +47,7 @@ interface Given {
   /** What each engine does; they are e0, e1, ... and serve the model `m`. */
   readonly engines: readonly Behaviour[];
   readonly maxAttempts?: number;
+  readonly path?: string;
   /** Round robin unless it is given. */
   readonly policy?: RoutingPolicy;
   /** Requests that wait on each engine as it says itself. */
@@ -54,7 +55,8 @@ interface Given {
 }
 
 /** A forward over engines that reach no network. */
-export const start = ({ engines, maxAttempts = 1, policy = roundRobin.create(), waiting = [] }: Given) => {
+export const start = ({ engines, maxAttempts = 1, policy = roundRobin.create(), ...given }: Given) => {
+  const { path = "/v1/completions", waiting = [] } = given;
   const clock = createTestClock();
   const { log, lines } = createTestLog(clock);
   const endpoints: Endpoint[] = engines.map((_, index) => ({
@@ -80,11 +82,12 @@ export const start = ({ engines, maxAttempts = 1, policy = roundRobin.create(), 
     sent.push(host);
     return (engines[Number(host.slice(1))] ?? whole)();
   };
+  const metrics = createRouterMetrics({ version: "0", runtime: "test" }, { clock });
   const forward = createForward({
     fleet,
     policy,
     requests,
-    metrics: createRouterMetrics({ version: "0", runtime: "test" }, { clock }),
+    metrics,
     answerFields: { endpoint: false, reason: false, serverTiming: false },
     aliases: new Map(),
     countsStreams: true,
@@ -104,8 +107,8 @@ export const start = ({ engines, maxAttempts = 1, policy = roundRobin.create(), 
     limitSilence: () => (silences -= 1),
   };
   const send = async (isReplaySafe = true): Promise<Response | RouterError> => {
-    const request = new Request("http://router/v1/completions", { method: "POST", body: '{"model":"m"}' });
-    const arrival = { id: "r-1", request, path: "/v1/completions", maxBodyBytes: 1000 };
+    const request = new Request(`http://router${path}`, { method: "POST", body: '{"model":"m"}' });
+    const arrival = { id: "r-1", request, path, maxBodyBytes: 1000 };
     const call = await readCall({ ...arrival, isReplaySafe: () => isReplaySafe });
     return forward(call, client).catch((error: unknown) => {
       if (error instanceof RouterError) return error;
@@ -122,7 +125,16 @@ export const start = ({ engines, maxAttempts = 1, policy = roundRobin.create(), 
     inDecode: endpoints.reduce((sum, { id }) => sum + requests.of(id).inDecode, 0),
     silences,
   });
-  return { clock, lines, sent, leaving, send, inTime, load };
+  /** The lines of a metric and their values. */
+  const counted = (name: string): string[] =>
+    metrics
+      .text(
+        endpoints.map(({ id, url }) => ({ url, isHealthy: true, requests: requests.of(id) })),
+        undefined,
+      )
+      .split("\n")
+      .filter((line) => line.startsWith(`${name}{`));
+  return { clock, lines, sent, leaving, send, inTime, load, counted };
 };
 
 export const IDLE = { inPrefill: 0, inDecode: 0, silences: 0 };
