@@ -60,6 +60,7 @@ const run = async (): Promise<number> => {
     fetch: engineFetch,
     reach: engineReach,
     readHost,
+    droppedLines: writer.dropped,
     random: systemRandom,
     faults,
     onHangup: (task) => {

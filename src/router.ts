@@ -22,6 +22,7 @@ import { admit } from "./http/gate.ts";
 import { createHealthAnswers } from "./http/health.ts";
 import { createMetricsAnswer } from "./http/metrics.ts";
 import { createHostSampler } from "./metrics/host-sampler.ts";
+import { createLoopLag } from "./metrics/loop-lag.ts";
 import { createRouterMetrics, type RouterMetrics } from "./metrics/router-metrics.ts";
 import { createForward, type Routed } from "./proxy/forward.ts";
 import { requestIdOf } from "./proxy/request-id.ts";
@@ -56,6 +57,8 @@ export interface Platform {
   readonly onFailure?: ((error: Error) => void) | undefined;
   /** Absent where nobody wants to know how busy the machine is. */
   readonly readHost?: ReadHost | undefined;
+  /** Lines of the log that were dropped until now; absent where nobody counts them. */
+  readonly droppedLines?: (() => number) | undefined;
   /** Told which engine was chosen for a request and why; the demo shows it. */
   readonly onRouted?: ((routed: Routed) => void) | undefined;
 }
@@ -121,6 +124,7 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
     createRequestLedger({ windowMs: config.requestStatsWindowSeconds * 1000 }, { clock });
   const metrics =
     previous?.metrics ?? createRouterMetrics({ version, runtime: `bun ${Bun.version}` }, { clock });
+  parts.use(createLoopLag(metrics.loopLag, { clock }));
   const host = platform.readHost && parts.use(createHostSampler(platform.readHost, { clock, log }));
   if (previous) sleep.keepOnly(new Set(discovery.endpoints.map(({ id }) => id)));
   // A policy holds turns and rings; of engines that are gone it forgets what it must by itself.
@@ -224,6 +228,7 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
     requests,
     engineStats,
     hostUsage: () => host?.usage(),
+    droppedLines: platform.droppedLines,
     metrics,
     reloadStatus,
     discoveryStatus,

@@ -22,6 +22,8 @@ export interface CliPlatform {
   readonly fetch: EngineFetch;
   readonly reach: EngineReach;
   readonly readHost?: ReadHost | undefined;
+  /** Lines that were dropped until now, because their reader was slow or gone. */
+  readonly droppedLines?: (() => number) | undefined;
   /** From 0, below 1. */
   readonly random: () => number;
   readonly faults: Faults;

@@ -41,6 +41,7 @@ type ServePlatform = Pick<
   | "fetch"
   | "reach"
   | "readHost"
+  | "droppedLines"
   | "random"
   | "faults"
   | "onHangup"
@@ -60,7 +61,19 @@ interface ServedConfig extends Pick<GivenConfig, "warnings" | "file"> {
  */
 export const serveRouter = async (
   { config, warnings, file }: ServedConfig,
-  { env, isTerminal, write, clock, fetch, reach, readHost, random, faults, ...signals }: ServePlatform,
+  {
+    env,
+    isTerminal,
+    write,
+    clock,
+    fetch,
+    reach,
+    readHost,
+    droppedLines,
+    random,
+    faults,
+    ...signals
+  }: ServePlatform,
 ): Promise<number> => {
   const { server: settings, discovery, routing } = config;
   const isPlain = (env["NO_COLOR"] ?? "") !== "" || env["TERM"] === "dumb";
@@ -78,7 +91,7 @@ export const serveRouter = async (
     return 1;
   }
   const isDraining = () => stop.aborted;
-  const lent = { clock, log, fetch, reach, readHost, random, isDraining };
+  const lent = { clock, log, fetch, reach, readHost, droppedLines, random, isDraining };
   const create = (next: Config, reloadStatus: () => ReloadStatus, previous?: Legacy) =>
     createRouter(next, { ...lent, reloadStatus }, previous);
   await using router =

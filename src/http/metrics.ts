@@ -11,7 +11,9 @@ interface MetricsDeps {
   readonly requests: { readonly of: (endpointId: string) => RequestStats };
   readonly engineStats: (endpointId: string) => EngineStats | undefined;
   readonly hostUsage: () => HostUsage | undefined;
-  readonly metrics: Pick<RouterMetrics, "discovery" | "reloads" | "text">;
+  /** Lines of the log that were dropped until now; absent where nobody counts them. */
+  readonly droppedLines?: (() => number) | undefined;
+  readonly metrics: Pick<RouterMetrics, "discovery" | "reloads" | "droppedLines" | "text">;
   /** Absent where no configuration file is followed. */
   readonly reloadStatus?: (() => ReloadStatus) | undefined;
   /** Absent where discovery has nothing to follow. */
@@ -28,7 +30,8 @@ export const createMetricsAnswer =
       requests: requests.of(id),
       engine: engineStats(id),
     }));
-    const { reloadStatus, discoveryStatus } = deps;
+    const { droppedLines, reloadStatus, discoveryStatus } = deps;
+    if (droppedLines) metrics.droppedLines(droppedLines());
     if (reloadStatus) metrics.reloads(reloadStatus());
     if (discoveryStatus) metrics.discovery(discoveryStatus());
     return new Response(metrics.text(engines, hostUsage()), {
