@@ -1,7 +1,9 @@
 #!/usr/bin/env bun
 import { isatty } from "node:tty";
+import { readCgroupMemory } from "./cgroup.ts";
 import { createFaults } from "./cli/faults.ts";
 import {
+  collectGarbage,
   createProcessWriter,
   engineFetch,
   engineReach,
@@ -61,6 +63,8 @@ const run = async (): Promise<number> => {
     reach: engineReach,
     readHost,
     droppedLines: writer.dropped,
+    readMemory: async () => readCgroupMemory(),
+    collect: collectGarbage,
     random: systemRandom,
     faults,
     onHangup: (task) => {

@@ -97,6 +97,9 @@ export const readHost: ReadHost = async () => {
   };
 };
 
+/** Begins to collect garbage beside what else is to be done. */
+export const collectGarbage = (): void => Bun.gc(false);
+
 /** The real randomness: from 0, below 1. */
 export const systemRandom = (): number => Math.random();
 

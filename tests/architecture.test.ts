@@ -24,7 +24,7 @@ const importsOf = (text: string, path: string): string[] =>
 
 const PURE = ["core"];
 const FLEET = [...PURE, "stats", "kubernetes", "discovery", "health", "routing", "metrics"];
-const PROXY = [...FLEET, "fleet"];
+const PROXY = [...FLEET, "fleet", "admission"];
 const HTTP = [...PROXY, "proxy"];
 const ROUTER = [...HTTP, "http", "config"];
 const EDGE = [
@@ -48,10 +48,11 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   health: PURE,
   routing: PURE,
   metrics: PURE,
+  admission: PURE,
   fleet: FLEET,
   proxy: PROXY,
   http: HTTP,
-  config: [...PURE, "routing", "discovery", "health"],
+  config: [...PURE, "admission", "routing", "discovery", "health"],
   "mock-engine": PURE,
   simulate: [...FLEET, "fleet", "mock-engine"],
   features: PURE,
@@ -60,8 +61,9 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   demo: EDGE,
   cli: EDGE,
   "cli.ts": EDGE,
-  "main.ts": [...EDGE, "platform.ts", "reexec.ts"],
+  "main.ts": [...EDGE, "platform.ts", "cgroup.ts", "reexec.ts"],
   "platform.ts": PURE,
+  "cgroup.ts": PURE,
   "reexec.ts": [],
   "version.ts": ["../package.json"],
 };

@@ -1,3 +1,4 @@
+import type { AdmissionState } from "../admission/admission.ts";
 import type { DiscoveryStatus } from "../core/discovery-status.ts";
 import type { EngineStats } from "../core/engine-stats.ts";
 import type { HostUsage } from "../core/host-usage.ts";
@@ -13,7 +14,8 @@ interface MetricsDeps {
   readonly hostUsage: () => HostUsage | undefined;
   /** Lines of the log that were dropped until now; absent where nobody counts them. */
   readonly droppedLines?: (() => number) | undefined;
-  readonly metrics: Pick<RouterMetrics, "discovery" | "reloads" | "droppedLines" | "text">;
+  readonly metrics: Pick<RouterMetrics, "admission" | "discovery" | "reloads" | "droppedLines" | "text">;
+  readonly admission: Pick<AdmissionState, "underWay" | "queue">;
   /** Absent where no configuration file is followed. */
   readonly reloadStatus?: (() => ReloadStatus) | undefined;
   /** Absent where discovery has nothing to follow. */
@@ -22,7 +24,7 @@ interface MetricsDeps {
 
 /** Creates the answer of `GET /metrics`: everything is there already, nothing is asked of anybody. */
 export const createMetricsAnswer =
-  ({ fleet, requests, engineStats, hostUsage, metrics, ...deps }: MetricsDeps) =>
+  ({ fleet, requests, engineStats, hostUsage, metrics, admission, ...deps }: MetricsDeps) =>
   (): Response => {
     const engines = fleet.endpoints.map(({ id, url }) => ({
       url,
@@ -32,6 +34,7 @@ export const createMetricsAnswer =
     }));
     const { droppedLines, reloadStatus, discoveryStatus } = deps;
     if (droppedLines) metrics.droppedLines(droppedLines());
+    metrics.admission({ underWay: admission.underWay, waiting: admission.queue.depth() });
     if (reloadStatus) metrics.reloads(reloadStatus());
     if (discoveryStatus) metrics.discovery(discoveryStatus());
     return new Response(metrics.text(engines, hostUsage()), {

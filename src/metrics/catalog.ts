@@ -111,6 +111,23 @@ export const catalog = {
     help: "Attempts beyond the first, on another engine where there was one",
     labels: ["model"],
   },
+  vllm_router_requests_under_way: {
+    type: "gauge",
+    help: "Requests that were let in and have not ended",
+    labels: [],
+  },
+  vllm_router_queue_depth: { type: "gauge", help: "Requests that wait to be let in", labels: [] },
+  vllm_router_queue_wait_seconds: {
+    type: "histogram",
+    help: "Time for which requests waited to be let in, or in vain; those that were let in at once are not counted",
+    labels: [],
+    buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
+  },
+  vllm_router_rejected_requests_total: {
+    type: "counter",
+    help: "Requests that were turned away before any engine was asked, by the code of their answer",
+    labels: ["reason"],
+  },
   vllm_router_discovery_changes_total: {
     type: "counter",
     help: "Engines that were added or removed since the start",

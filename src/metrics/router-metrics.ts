@@ -5,6 +5,7 @@ import type { EngineStats } from "../core/engine-stats.ts";
 import type { HostUsage } from "../core/host-usage.ts";
 import type { ReloadStatus } from "../core/reload-status.ts";
 import type { RequestObserver, RequestStats } from "../core/request-stats.ts";
+import { type AdmissionSeries, createAdmissionSeries } from "./admission-series.ts";
 import { OTHER_MODEL } from "./catalog.ts";
 import { createHostSeries } from "./host-series.ts";
 import { createRegistry } from "./registry.ts";
@@ -29,7 +30,7 @@ export interface EngineReading {
 }
 
 /** What the router counts, and its text for Prometheus. It outlives reloads. */
-export interface RouterMetrics {
+export interface RouterMetrics extends AdmissionSeries {
   /** A valid request came; `model` is absent where nobody has ever served the one it names. */
   readonly arrived: (model: string | undefined) => void;
   readonly seriesOf: (server: string, model: string) => RequestSeries;
@@ -196,6 +197,7 @@ export const createRouterMetrics = (
   };
 
   return {
+    ...createAdmissionSeries(registry),
     arrived: (model = OTHER_MODEL) => {
       let series = arrivals.get(model);
       if (!series) arrivals.set(model, (series = counter("vllm:num_incoming_requests_total", { model })));
