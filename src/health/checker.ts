@@ -25,6 +25,8 @@ interface CheckerOptions<Subject extends Target> {
   readonly thresholds: Pick<Thresholds, "fall" | "rise">;
   /** What is known of each target by its key: kept by whoever lends it, forgotten when a target is gone. */
   readonly states: Map<string, Health>;
+  /** Monotonic milliseconds at which something else than probes let a target in again that is in. */
+  readonly returnedAt?: ((target: Subject) => number | undefined) | undefined;
   readonly onChange: (target: Subject, isUp: boolean, reason: string) => void;
 }
 
@@ -38,22 +40,31 @@ interface CheckerDeps {
 export interface Checker extends AsyncDisposable {
   /** Keys of the targets that are down; replaced whole by every change, never edited. */
   readonly down: ReadonlySet<string>;
+  /** Has a target that is up and unsuspected probed at once, unless it just was: something speaks against it. */
+  readonly suspect: (key: string) => void;
 }
 
 interface Watched<Subject> {
   target: Subject;
-  /** Of the next probe; spent while it waits for its turn or is under way. */
+  /** Of the next probe; absent while that waits for its turn or is under way. */
   timer: Disposable | undefined;
+  /** When the last probe began. */
+  probedAt: number;
 }
 
 /** Probes under way at once. */
 const MOST_AT_ONCE = 16;
 /** A change of mind is settled by probes that follow sooner. */
 const TRANSITION_MS = 2000;
-/** What gets no requests is asked so often whether it is back, however rarely it is asked otherwise. */
+/**
+ * What gets no requests is asked so often whether it is back, however rarely it is asked otherwise; where nothing
+ * is left, as often as in transition.
+ */
 const RECOVERY_MS = 5000;
 /** Time over which the first probes are spread. */
 const SPREAD_MS = 5000;
+/** However much speaks against a target, it is not probed more often. */
+const LEAST_MS = 500;
 const JITTER = 0.2;
 const RECONCILE_MS = 1000;
 
@@ -71,7 +82,7 @@ export const createChecker = <Subject extends Target>(
   options: CheckerOptions<Subject>,
   { clock, random }: CheckerDeps,
 ): Checker => {
-  const { targets, probe, isBusy, intervalMs, timeoutMs, states, onChange } = options;
+  const { targets, probe, isBusy, intervalMs, timeoutMs, states, returnedAt, onChange } = options;
   const thresholds = { ...options.thresholds, holdDownMs: holdDownFor(intervalMs) };
   const stop = new AbortController();
   const lag = createLagMeter({ clock });
@@ -104,11 +115,19 @@ export const createChecker = <Subject extends Target>(
     return isLate && (await isBusy(target, stop.signal)) ? undefined : finding;
   };
 
+  /** What was let in again by others is held as long as what its probes let in. */
+  const held = (target: Subject): Health => {
+    const health = stateOf(target.key);
+    const letInAt = health.isUp ? returnedAt?.(target) : undefined;
+    return letInAt === undefined || letInAt <= health.changedAt ? health : { ...health, changedAt: letInAt };
+  };
+
   const check = async (entry: Watched<Subject>): Promise<void> => {
+    entry.probedAt = clock.monotonic();
     const finding = await ask(entry.target);
     const { target } = entry;
     if (stop.signal.aborted || watched.get(target.key) !== entry) return;
-    const before = stateOf(target.key);
+    const before = held(target);
     const after = finding ? judge(before, finding.verdict, clock.monotonic(), thresholds) : before;
     states.set(target.key, after);
     if (finding && after.isUp !== before.isUp) {
@@ -116,7 +135,8 @@ export const createChecker = <Subject extends Target>(
       onChange(target, after.isUp, finding.reason);
     }
     const isSettled = finding !== undefined && after.against === 0;
-    const longestMs = !isSettled ? TRANSITION_MS : after.isUp ? intervalMs : RECOVERY_MS;
+    const isLast = down.size === watched.size;
+    const longestMs = !isSettled || isLast ? TRANSITION_MS : after.isUp ? intervalMs : RECOVERY_MS;
     schedule(entry, Math.min(intervalMs, longestMs) * (1 - JITTER + 2 * JITTER * random()));
   };
 
@@ -135,6 +155,7 @@ export const createChecker = <Subject extends Target>(
 
   const schedule = (entry: Watched<Subject>, delayMs: number): void => {
     entry.timer = clock.after(delayMs, () => {
+      entry.timer = undefined;
       due.push(entry);
       startDue();
     });
@@ -152,7 +173,11 @@ export const createChecker = <Subject extends Target>(
       const known = watched.get(key);
       if (known) known.target = target;
       else {
-        const entry: Watched<Subject> = { target, timer: undefined };
+        const entry: Watched<Subject> = {
+          target,
+          timer: undefined,
+          probedAt: Number.NEGATIVE_INFINITY,
+        };
         watched.set(key, entry);
         schedule(entry, random() * Math.min(intervalMs, SPREAD_MS));
       }
@@ -170,6 +195,14 @@ export const createChecker = <Subject extends Target>(
   return {
     get down() {
       return down;
+    },
+    suspect: (key) => {
+      const entry = watched.get(key);
+      if (!entry?.timer || stop.signal.aborted) return;
+      const { isUp, against } = stateOf(key);
+      if (!isUp || against > 0 || clock.monotonic() - entry.probedAt < LEAST_MS) return;
+      entry.timer[Symbol.dispose]();
+      schedule(entry, 0);
     },
     [Symbol.asyncDispose]: async () => {
       stop.abort(new Error("health checks stopped"));

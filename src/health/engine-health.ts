@@ -40,6 +40,8 @@ export interface Excluded {
 export interface EngineHealth extends AsyncDisposable {
   /** Replaced whole by every change: the same object means that nothing changed. */
   readonly excluded: Excluded;
+  /** Has an engine probed at once to which a request could make no connection. */
+  readonly suspect: (endpointId: string) => void;
 }
 
 interface HealthDeps {
@@ -57,6 +59,10 @@ interface HealthDeps {
   readonly typeOf: (endpoint: Endpoint, model: string) => ModelType | undefined;
   /** Monotonic milliseconds at which bytes of an answer last came from an engine. */
   readonly lastDataAt: (endpointId: string) => number | undefined;
+  /** Monotonic milliseconds at which an engine was let in again, otherwise than by probes, that is in. */
+  readonly returnedAt?: ((endpointId: string) => number | undefined) | undefined;
+  /** Told of every light probe that an engine answered over a fresh connection. */
+  readonly onReached?: ((endpointId: string) => void) | undefined;
   /** What is known already, by engine and model; outlives the checks where the lender keeps it. */
   readonly states: Map<string, Health>;
 }
@@ -70,6 +76,7 @@ export const modelKey = (endpointId: string, model: string): string => `${endpoi
 /** Starts the checks; an exclusion is one warning, and its end one line of information. */
 export const createEngineHealth = ({ liveness, models }: HealthOptions, deps: HealthDeps): EngineHealth => {
   const { clock, log, fetch, reach, apiKey, endpoints, isSleeping, typeOf, lastDataAt, states } = deps;
+  const { returnedAt, onReached } = deps;
   const parts = new AsyncDisposableStack();
 
   const isBusy =
@@ -82,13 +89,19 @@ export const createEngineHealth = ({ liveness, models }: HealthOptions, deps: He
       return reach(url, AbortSignal.any([signal, deadline.signal]));
     };
 
-  const watchEngines = ({ path, ...check }: LivenessCheck): Checker =>
-    createChecker(
+  const watchEngines = ({ path, ...check }: LivenessCheck): Checker => {
+    const probe = probeLiveness(path, { fetch, apiKey });
+    return createChecker(
       {
         ...check,
         states,
         targets: () => endpoints().map(({ id, url }) => ({ key: id, id, url })),
-        probe: probeLiveness(path, { fetch, apiKey }),
+        probe: async (target, signal) => {
+          const finding = await probe(target, signal);
+          if (finding.verdict === "pass") onReached?.(target.id);
+          return finding;
+        },
+        returnedAt: ({ id }) => returnedAt?.(id),
         isBusy: isBusy(check),
         onChange: ({ url }, isUp, reason) => {
           if (isUp) log.info(`Engine ${url} is healthy again and gets requests`);
@@ -97,6 +110,7 @@ export const createEngineHealth = ({ liveness, models }: HealthOptions, deps: He
       },
       deps,
     );
+  };
 
   const ofEngines = liveness && parts.use(watchEngines(liveness));
 
@@ -139,6 +153,7 @@ export const createEngineHealth = ({ liveness, models }: HealthOptions, deps: He
       if (excluded.engines !== engines || excluded.models !== down) excluded = { engines, models: down };
       return excluded;
     },
+    suspect: (endpointId) => ofEngines?.suspect(endpointId),
     [Symbol.asyncDispose]: async () => parts.disposeAsync(),
   };
 };

@@ -21,10 +21,11 @@ interface Setting {
   readonly random?: () => number;
   readonly states?: Map<string, Health>;
   readonly thresholds?: { readonly fall: number; readonly rise: number };
+  readonly returnedAt?: () => number | undefined;
 }
 
 /** A checker over probes that a test answers by hand; every first probe comes at once unless `random` says otherwise. */
-const start = ({ keys = ["a"], intervalMs = 5000, isBusy, random, states, thresholds }: Setting = {}) => {
+const start = ({ keys = ["a"], intervalMs = 5000, isBusy, random, states, ...given }: Setting = {}) => {
   const clock = createTestClock();
   let targets = keys.map((key) => ({ key }));
   const probes: { readonly key: string; readonly at: number }[] = [];
@@ -44,7 +45,8 @@ const start = ({ keys = ["a"], intervalMs = 5000, isBusy, random, states, thresh
       isBusy: async () => isBusy?.() ?? false,
       intervalMs,
       timeoutMs: 2000,
-      thresholds: thresholds ?? { fall: 3, rise: 2 },
+      thresholds: given.thresholds ?? { fall: 3, rise: 2 },
+      returnedAt: given.returnedAt,
       states: known,
       onChange: ({ key }, isUp, reason) => {
         changes.push(`${key} ${isUp ? "up" : "down"}: ${reason}`);
@@ -106,21 +108,89 @@ describe("the checker", () => {
     expect([changes, [...checker.down]]).toEqual([["a down: broken"], ["a"]]);
     answer(async () => pass);
     await live(13);
-    // Two passes at 11.5 s and 13.5 s, but the change at 6.5 s is 15 s ago only later.
+    // Two passes at 8.5 s and 10.5 s, but the change at 6.5 s is 15 s ago only later.
     expect([...checker.down]).toEqual(["a"]);
-    await live(2);
+    await live(3);
     expect([changes.slice(1), [...checker.down]]).toEqual([["a up: fine"], []]);
   });
 
   test("asks what is down whether it is back every few seconds, however long the interval", async () => {
-    const { probes, live, answer, changes } = start({ intervalMs: 60_000 });
-    answer(async () => fail);
+    const { probes, live, answer, changes } = start({ keys: ["a", "b"], intervalMs: 60_000 });
+    const ofA = () => times(probes.filter(({ key }) => key === "a"));
+    answer(async (key) => (key === "a" ? fail : pass));
     await live(27);
-    expect(times(probes)).toEqual([2500, 4500, 6500, 11_500, 16_500, 21_500, 26_500]);
+    expect(ofA()).toEqual([2500, 4500, 6500, 11_500, 16_500, 21_500, 26_500]);
     answer(async () => pass);
     await live(20);
     expect(changes).toEqual(["a down: broken", "a up: fine"]);
-    expect(times(probes).slice(7)).toEqual([31_500, 33_500]);
+    expect(ofA().slice(7)).toEqual([31_500, 33_500]);
+  });
+
+  test("asks more often while nothing is left", async () => {
+    const { checker, probes, live, answer } = start({ keys: ["a", "b"], intervalMs: 60_000 });
+    answer(async () => fail);
+    await live(60);
+    const ofA = times(probes.filter(({ key }) => key === "a")).slice(-5);
+    expect(ofA.slice(1).map((at, index) => at - (ofA[index] ?? 0))).toEqual([2000, 2000, 2000, 2000]);
+    answer(async () => pass);
+    await live(4);
+    expect([...checker.down]).toEqual([]);
+  });
+
+  test("asks at once about what is suspected, which a passing probe clears", async () => {
+    const { checker, probes, live, changes } = start({ intervalMs: 60_000 });
+    await live(10);
+    checker.suspect("a");
+    checker.suspect("unknown");
+    await live(20);
+    expect(times(probes)).toEqual([2500, 10_000]);
+    expect(changes).toEqual([]);
+  });
+
+  test("settles a suspicion sooner than its interval would", async () => {
+    const { checker, probes, live, answer, changes } = start({ intervalMs: 60_000 });
+    await live(10);
+    answer(async () => fail);
+    checker.suspect("a");
+    await live(5);
+    expect(changes).toEqual(["a down: broken"]);
+    expect(times(probes)).toEqual([2500, 10_000, 12_000, 14_000]);
+  });
+
+  test("asks no more than twice a second, however much is suspected", async () => {
+    const { checker, probes, live, clock } = start({ intervalMs: 60_000 });
+    await live(3);
+    for (let step = 0; step < 40; step += 1) {
+      checker.suspect("a");
+      await live(0.1);
+    }
+    expect(probes.length).toBeLessThanOrEqual(1 + 2 * 4);
+    expect(clock.monotonic()).toBe(7000);
+  });
+
+  test("does not ask twice at once, nor sooner about what it suspects already", async () => {
+    const { checker, probes, live, answer } = start({ intervalMs: 60_000 });
+    answer(async () => fail);
+    await live(3);
+    checker.suspect("a");
+    await live(1);
+    expect(times(probes)).toEqual([2500]);
+    answer(async (_key, signal) => never(signal));
+    await live(1);
+    checker.suspect("a");
+    await live(1);
+    expect(times(probes)).toEqual([2500, 4500]);
+  });
+
+  test("holds what others let in again as long as what it let in itself", async () => {
+    const { live, answer, changes, changedAt } = start({ returnedAt: () => 10_000 });
+    await live(10);
+    answer(async () => fail);
+    await live(14);
+    expect(changes).toEqual([]);
+    await live(4);
+    expect(changes).toEqual(["a down: broken"]);
+    expect(changedAt[0]).toBeGreaterThanOrEqual(25_000);
   });
 
   test("excludes at once who reports itself dead", async () => {
