@@ -1,32 +1,32 @@
-import { type AdmissionState, createAdmission, createAdmissionState } from "./admission/admission.ts";
-import { createMemoryWatch } from "./admission/memory.ts";
 import type { Clock } from "./core/clock.ts";
 import type { Endpoint } from "./core/endpoint.ts";
 import type { EngineFetch } from "./core/engine-fetch.ts";
 import type { EngineReach } from "./core/engine-reach.ts";
-import { RouterError } from "./core/errors.ts";
+import { reasonOf, RouterError } from "./core/errors.ts";
 import type { ReadHost } from "./core/host-usage.ts";
 import type { Log } from "./core/log.ts";
-import type { ReadMemory } from "./core/memory-use.ts";
 import type { ReloadStatus } from "./core/reload-status.ts";
 import type { Config } from "./config/config.ts";
 import { createDiscovery } from "./discovery/index.ts";
 import { createFleet } from "./fleet/fleet.ts";
+import { createService } from "./fleet/service.ts";
 import { createSleepStates, type SleepStates } from "./fleet/sleep-states.ts";
 import { createEngineHealth } from "./health/engine-health.ts";
 import type { Health } from "./health/health.ts";
+import { createOutliers, type Outliers } from "./health/outliers.ts";
 import { isModelType } from "./health/payloads.ts";
 import type { KubeApi } from "./kubernetes/api.ts";
 import { createApp } from "./http/app.ts";
-import { type Clients, createClients } from "./http/client.ts";
+import { type Clients, createClients, type IdleLimiter } from "./http/client.ts";
 import { createEngineControl } from "./http/engine-control.ts";
-import { createEntrance, type Entrance } from "./http/entrance.ts";
+import { asRouterError, errorResponse } from "./http/error-response.ts";
+import { admit } from "./http/gate.ts";
 import { createHealthAnswers } from "./http/health.ts";
 import { createMetricsAnswer } from "./http/metrics.ts";
 import { createHostSampler } from "./metrics/host-sampler.ts";
-import { createLoopLag } from "./metrics/loop-lag.ts";
 import { createRouterMetrics, type RouterMetrics } from "./metrics/router-metrics.ts";
 import { createForward, type Routed } from "./proxy/forward.ts";
+import { requestIdOf } from "./proxy/request-id.ts";
 import { createPolicy } from "./routing/index.ts";
 import type { RoutingPolicy } from "./routing/policy.ts";
 import { createScraper, type Reading } from "./stats/scraper.ts";
@@ -34,7 +34,11 @@ import { createStatsLog } from "./stats/stats-log.ts";
 import { createRequestLedger, type RequestLedger } from "./stats/request-ledger.ts";
 import { version } from "./version.ts";
 
-const NO_LIMITS = { maxConcurrent: Number.POSITIVE_INFINITY, queueSize: 0, queueTimeoutMs: 0 };
+/** An answer after which the client has to connect anew. */
+const closing = (response: Response): Response => {
+  response.headers.set("connection", "close");
+  return response;
+};
 
 /** Everything impure that a router is lent; it outlives the router. */
 export interface Platform {
@@ -54,12 +58,6 @@ export interface Platform {
   readonly onFailure?: ((error: Error) => void) | undefined;
   /** Absent where nobody wants to know how busy the machine is. */
   readonly readHost?: ReadHost | undefined;
-  /** Lines of the log that were dropped until now; absent where nobody counts them. */
-  readonly droppedLines?: (() => number) | undefined;
-  /** Absent where the process has all of the memory, or nobody cares. */
-  readonly readMemory?: ReadMemory | undefined;
-  /** Has garbage collected; nothing where it is not lent. */
-  readonly collect?: (() => void) | undefined;
   /** Told which engine was chosen for a request and why; the demo shows it. */
   readonly onRouted?: ((routed: Routed) => void) | undefined;
 }
@@ -69,12 +67,14 @@ export interface Legacy {
   readonly routing: Config["routing"];
   readonly policy: RoutingPolicy;
   readonly clients: Clients;
-  readonly admission: AdmissionState;
   readonly requests: RequestLedger;
   readonly metrics: RouterMetrics;
   readonly sleep: SleepStates;
   /** By engine and model. */
   readonly health: Map<string, Health>;
+  /** What requests say of engines, and the options by which they were judged. */
+  readonly outliers: Outliers;
+  readonly outlierOptions: Config["outliers"];
   /** What engines said of themselves, by engine. */
   readonly readings: Map<string, Reading>;
   readonly endpoints: readonly Endpoint[];
@@ -85,7 +85,8 @@ export interface Legacy {
 
 /** A running router, to be mounted on a server. Disposing it ends its loops, not its requests. */
 export interface Router extends AsyncDisposable {
-  readonly fetch: Entrance;
+  /** Answers any request; never rejects. */
+  readonly fetch: (request: Request, server: IdleLimiter) => Promise<Response>;
   /** Ends the requests that are under way, those of routers that it took over from included, with an error. */
   readonly cut: () => void;
   /** As it is when asked for. */
@@ -119,18 +120,12 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
       onFailure: platform.onFailure,
     }),
   );
-  const memory =
-    platform.readMemory &&
-    parts.use(
-      createMemoryWatch(platform.readMemory, { clock, log, collect: platform.collect ?? (() => {}) }),
-    );
   const clients = previous?.clients ?? createClients(idleTimeoutSeconds);
   const requests =
     previous?.requests ??
     createRequestLedger({ windowMs: config.requestStatsWindowSeconds * 1000 }, { clock });
   const metrics =
     previous?.metrics ?? createRouterMetrics({ version, runtime: `bun ${Bun.version}` }, { clock });
-  parts.use(createLoopLag(metrics.loopLag, { clock }));
   const host = platform.readHost && parts.use(createHostSampler(platform.readHost, { clock, log }));
   if (previous) sleep.keepOnly(new Set(discovery.endpoints.map(({ id }) => id)));
   // A policy holds turns and rings; of engines that are gone it forgets what it must by itself.
@@ -139,6 +134,17 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
   const states = previous?.health ?? new Map<string, Health>();
   const backends = config.discovery.kind === "static" ? config.discovery.backends : [];
   const types = new Map(backends.map((backend) => [backend.url, backend.types]));
+  const isSameJudge =
+    previous !== undefined && Bun.deepEquals(previous.outlierOptions, config.outliers, true);
+  const outliers = isSameJudge
+    ? previous.outliers
+    : createOutliers(config.outliers ?? { slowStartMs: 0 }, {
+        clock,
+        log,
+        random,
+        healthChangedAt: (id) => states.get(id)?.changedAt,
+        onEjected: metrics.ejected,
+      });
   const health = parts.use(
     createEngineHealth(config.health ?? {}, {
       clock,
@@ -154,6 +160,8 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
         return isModelType(type) ? type : undefined;
       },
       lastDataAt: (id) => requests.of(id).lastDataAt,
+      returnedAt: outliers.returnedAt,
+      onReached: outliers.reached,
       states,
     }),
   );
@@ -202,7 +210,18 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
       engine: engineStats,
     },
     sleep,
-    health,
+    {
+      health,
+      service: createService(
+        {
+          outliers,
+          panicMode: config.outliers?.panicMode ?? "route",
+          suspect: health.suspect,
+          isOver: () => isOver,
+        },
+        { random },
+      ),
+    },
   );
   const forward = createForward({
     fleet,
@@ -219,13 +238,6 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
     log,
     onRouted,
   });
-  const admissionState = previous?.admission ?? createAdmissionState({ clock });
-  const admission = createAdmission(config.admission ?? NO_LIMITS, {
-    clock,
-    state: admissionState,
-    metrics,
-    isShort: () => memory?.isShort() ?? false,
-  });
   const { markSleeping, status: discoveryStatus } = discovery;
   const control = createEngineControl({ fleet, fetch, clock, log, engineApiKey, markSleeping });
   const createdAt = previous?.createdAt ?? Math.floor(clock.now() / 1000);
@@ -241,16 +253,13 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
     requests,
     engineStats,
     hostUsage: () => host?.usage(),
-    droppedLines: platform.droppedLines,
     metrics,
-    admission: admissionState,
     reloadStatus,
     discoveryStatus,
   });
   const app = createApp({
     fleet,
     aliases,
-    admission,
     forward,
     control,
     healthAnswers,
@@ -259,20 +268,37 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
     maxRequestBodyBytes,
     createdAt,
   });
-  const isClosing = (): boolean => isDraining() || (memory?.isTight() ?? false);
 
   return {
-    fetch: createEntrance({ app, clients, clock, log, isClosing }),
+    fetch: async (request, server) => {
+      const arrivedAt = clock.monotonic();
+      const requestId = requestIdOf(request.headers);
+      try {
+        admit(request);
+        const client = clients.of(request, server, arrivedAt);
+        const response = await app.fetch(request, { requestId, client });
+        if (!response.headers.has("x-request-id")) response.headers.set("x-request-id", requestId);
+        return isDraining() ? closing(response) : response;
+      } catch (error) {
+        const failure = request.signal.aborted
+          ? reasonOf(request.signal, error)
+          : asRouterError(error, requestId, log);
+        log.debug(`Request ${requestId} ended with ${failure.code}: ${failure.message}`);
+        const response = errorResponse(failure, requestId);
+        return isDraining() ? closing(response) : response;
+      }
+    },
     cut: () => clients.cut(new RouterError("router_shutdown", "The router ends; please try again.")),
     legacy: () => ({
       routing: config.routing,
       clients,
-      admission: admissionState,
       policy,
       requests,
       metrics,
       sleep,
       health: states,
+      outliers,
+      outlierOptions: config.outliers,
       readings,
       endpoints: discovery.endpoints,
       seen,

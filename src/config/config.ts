@@ -1,7 +1,8 @@
 import type { AnswerFields } from "../core/answer-fields.ts";
 import type { DiscoveryConfig } from "../discovery/index.ts";
-import type { AdmissionLimits } from "../admission/admission.ts";
 import type { HealthOptions } from "../health/engine-health.ts";
+import type { OutlierOptions } from "../health/outliers.ts";
+import type { PanicMode } from "../health/pool.ts";
 import { type RoutingConfig, policyOptions } from "../routing/index.ts";
 import type { ConfiguredBackend } from "./backends.ts";
 import { chosenDiscovery, chosenLogic, findConflicts, isAvailable } from "./checks.ts";
@@ -24,8 +25,6 @@ export interface Config {
   };
   /** How long the process stays when it is asked to end. */
   readonly leaving: { readonly delayMs: number; readonly timeoutMs: number };
-  /** How many requests may be under way; no limit where absent. */
-  readonly admission?: AdmissionLimits | undefined;
   readonly log: {
     readonly level: RouterOptionValues["logLevel"];
     readonly format: RouterOptionValues["logFormat"];
@@ -33,6 +32,8 @@ export interface Config {
   readonly discovery: DiscoveryConfig<ConfiguredBackend>;
   /** How engines are checked; absent where they are not. */
   readonly health?: HealthOptions | undefined;
+  /** How engines are judged by the requests that they get; absent where they are not. */
+  readonly outliers?: (OutlierOptions & { readonly panicMode: PanicMode }) | undefined;
   /** Model by alias. */
   readonly aliases: ReadonlyMap<string, string>;
   readonly routing: RoutingConfig;
@@ -116,6 +117,19 @@ const kubernetesOf = (values: RouterOptionValues): DiscoveryConfig<never> => ({
   askTimeoutSeconds: values.backendHealthCheckTimeoutSeconds,
 });
 
+const outliersOf = (values: RouterOptionValues): NonNullable<Config["outliers"]> => ({
+  ...(!values.disableCircuitBreaker && {
+    breaker: {
+      failureThreshold: values.cbFailureThreshold,
+      successThreshold: values.cbSuccessThreshold,
+      ejectionMs: values.cbTimeoutDurationSecs * 1000,
+      windowMs: values.cbWindowDurationSecs * 1000,
+    },
+  }),
+  slowStartMs: values.slowStartSecs * 1000,
+  panicMode: values.panicMode,
+});
+
 /** The configuration file that settings name. */
 export const configFileOf = (settings: Settings): ConfigFile | undefined => {
   const json = settings.get("dynamicConfigJson")?.text;
@@ -169,14 +183,10 @@ export const parseConfig = ({
         idleTimeoutSeconds: values.idleTimeoutSeconds,
       },
       leaving: { delayMs: values.drainDelaySeconds * 1000, timeoutMs: values.drainTimeoutSeconds * 1000 },
-      admission: {
-        maxConcurrent: values.maxConcurrentRequests,
-        queueSize: values.queueSize,
-        queueTimeoutMs: values.queueTimeoutSeconds * 1000,
-      },
       log: { level: values.logLevel, format: values.logFormat },
       discovery: kind === "k8s" ? kubernetesOf(values) : { kind: "static", backends: discovery.backends },
       health: healthOf(values),
+      outliers: outliersOf(values),
       aliases: discovery.aliases,
       routing: { logic, options: readOptions(policyOptions, settings).values },
       maxReroutes: values.maxInstanceFailoverRerouteAttempts,

@@ -1,10 +1,13 @@
 import type { Endpoint } from "../core/endpoint.ts";
+import type { EngineState } from "../core/engine-state.ts";
 import type { EngineStats } from "../core/engine-stats.ts";
 import { RouterError } from "../core/errors.ts";
 import type { Discovery } from "../discovery/discovery.ts";
 import { type EngineHealth, type Excluded, modelKey } from "../health/engine-health.ts";
+import type { Trial } from "../health/outliers.ts";
 import type { Candidate, Candidates } from "../routing/policy.ts";
 import type { RequestLedger } from "../stats/request-ledger.ts";
+import { everyone, type Pool, type Service } from "./service.ts";
 import { createSleepStates } from "./sleep-states.ts";
 
 /** What narrows the candidates for one attempt. */
@@ -20,23 +23,33 @@ export interface EngineCounts {
   readonly total: number;
   /** Those of which some model passes its checks, asleep or not. */
   readonly healthy: number;
-  /** Those that get requests. */
+  /** Those that can serve: healthy and awake. */
   readonly routable: number;
+  /** Of those, the ones that are left out because requests failed on them. */
+  readonly ejected: number;
+  /** Of those, the ones that get fewer requests because they have just come. */
+  readonly starting: number;
 }
 
 /** The engines that can be routed to now. */
 export interface Fleet {
   readonly endpoints: readonly Endpoint[];
-  /** Engines that serve the model, are healthy and awake; `undefined` when there are none. */
+  /** Engines that serve the model, are healthy, awake and not ejected; `undefined` when there are none. */
   readonly candidates: (model: string, narrowing?: Narrowing) => Candidates | undefined;
+  /** What one request chooses from: the candidates, without engines in slow start more often than not. */
+  readonly draw: (model: string, narrowing?: Narrowing) => Candidates | undefined;
+  /**
+   * A request is sent to an engine that was chosen; `undefined` where the engine is no candidate any more, because
+   * another request probes it meanwhile.
+   */
+  readonly begin: (endpoint: Endpoint, model: string, narrowing?: Narrowing) => Trial | undefined;
   /** Why a model has no candidates: `model_not_found` if it was never seen, otherwise `no_endpoint`. */
   readonly missing: (model: string) => RouterError;
   /** The model that is meant where a request names none: the only one that any engine serves, awake or not. */
   readonly onlyModel: () => string | undefined;
   readonly find: (endpointId: string) => Endpoint | undefined;
   readonly counts: () => EngineCounts;
-  /** Whether some model of the engine passes its checks, asleep or not. */
-  readonly isHealthy: (endpointId: string) => boolean;
+  readonly stateOf: (endpointId: string) => EngineState;
   /** Whether any engine has ever served the model. */
   readonly hasSeen: (model: string) => boolean;
   /** A sleeping engine gets no requests until it wakes. */
@@ -47,11 +60,12 @@ interface Snapshot {
   readonly endpoints: readonly Endpoint[];
   readonly asleep: ReadonlySet<string>;
   readonly excluded: Excluded;
-  readonly byModel: ReadonlyMap<string, Candidates>;
+  readonly pools: ReadonlyMap<string, Pool>;
   readonly byId: ReadonlyMap<string, Endpoint>;
   readonly onlyModel: string | undefined;
   readonly healthy: ReadonlySet<string>;
-  readonly counts: EngineCounts;
+  readonly counts: Pick<EngineCounts, "total" | "healthy" | "routable">;
+  readonly routable: ReadonlySet<string>;
 }
 
 /** What is known of the load of engines. */
@@ -60,6 +74,12 @@ interface Loads extends Pick<RequestLedger, "of" | "keepOnly"> {
   readonly serving?: (endpointIds: ReadonlySet<string>) => void;
   /** What an engine says of itself. */
   readonly engine?: (endpointId: string) => EngineStats | undefined;
+}
+
+/** Who says which engines can serve, and which of them get requests. */
+interface Judges {
+  readonly health?: Pick<EngineHealth, "excluded">;
+  readonly service?: Service;
 }
 
 const isCandidates = (list: readonly Candidate[]): list is Candidates => list.length > 0;
@@ -71,7 +91,7 @@ export const createFleet = (
   discovery: Discovery,
   loads: Loads,
   sleep = createSleepStates(),
-  health: Pick<EngineHealth, "excluded"> = { excluded: nothing },
+  { health = { excluded: nothing }, service = everyone }: Judges = {},
 ): Fleet => {
   let snapshot: Snapshot | undefined;
 
@@ -85,13 +105,20 @@ export const createFleet = (
     asleep: ReadonlySet<string>,
     excluded: Excluded,
   ): Snapshot => {
-    const byModel = new Map<string, [Candidate, ...Candidate[]]>();
+    const pools = new Map<string, { able?: [Candidate, ...Candidate[]]; readonly members: string[] }>();
+    const poolOf = (model: string) => {
+      let pool = pools.get(model);
+      if (!pool) pools.set(model, (pool = { members: [] }));
+      return pool;
+    };
     const healthy = new Set<string>();
     const routable = new Set<string>();
     for (const endpoint of endpoints) {
       const models = healthyModels(endpoint, excluded);
       if (models.size > 0) healthy.add(endpoint.id);
-      if (models.size === 0 || asleep.has(endpoint.id)) continue;
+      if (asleep.has(endpoint.id)) continue;
+      for (const model of new Set(endpoint.models)) poolOf(model).members.push(endpoint.id);
+      if (models.size === 0) continue;
       routable.add(endpoint.id);
       const candidate: Candidate = {
         endpoint,
@@ -101,9 +128,9 @@ export const createFleet = (
         },
       };
       for (const model of models) {
-        const list = byModel.get(model);
-        if (list) list.push(candidate);
-        else byModel.set(model, [candidate]);
+        const pool = poolOf(model);
+        if (pool.able) pool.able.push(candidate);
+        else pool.able = [candidate];
       }
     }
     const byId = new Map(endpoints.map((endpoint) => [endpoint.id, endpoint]));
@@ -112,7 +139,9 @@ export const createFleet = (
     const [model, ...others] = new Set(endpoints.flatMap(({ models }) => models));
     const onlyModel = others.length === 0 ? model : undefined;
     const counts = { total: endpoints.length, healthy: healthy.size, routable: routable.size };
-    return { endpoints, asleep, excluded, byModel, byId, onlyModel, healthy, counts };
+    const memberships = [...pools.values()].map(({ members }) => members);
+    service.see({ endpoints: new Set(byId.keys()), able: routable, pools: memberships });
+    return { endpoints, asleep, excluded, pools, byId, onlyModel, healthy, counts, routable };
   };
 
   const current = (): Snapshot => {
@@ -125,16 +154,26 @@ export const createFleet = (
     return snapshot;
   };
 
+  const candidates = (model: string, { except, only }: Narrowing = {}): Candidates | undefined => {
+    const pool = current().pools.get(model);
+    // Whoever names an engine has it, ejected or not.
+    const all = pool && only === undefined ? service.open(pool) : pool?.able;
+    if (!all || (only === undefined && !except?.size)) return all;
+    const left = all.filter(({ endpoint: { id } }) => (only ?? id) === id && !except?.has(id));
+    return isCandidates(left) ? left : undefined;
+  };
+
   return {
     get endpoints() {
       return discovery.endpoints;
     },
-    candidates: (model, { except, only } = {}) => {
-      const all = current().byModel.get(model);
-      if (!all || (only === undefined && !except?.size)) return all;
-      const left = all.filter(({ endpoint: { id } }) => (only ?? id) === id && !except?.has(id));
-      return isCandidates(left) ? left : undefined;
+    candidates,
+    draw: (model, narrowing) => {
+      const all = candidates(model, narrowing);
+      return all && service.draw(all);
     },
+    begin: (endpoint, model, { only } = {}) =>
+      service.begin(endpoint, only === undefined ? current().pools.get(model) : undefined),
     missing: (model) =>
       discovery.hasSeen(model)
         ? new RouterError(
@@ -147,8 +186,18 @@ export const createFleet = (
           ),
     onlyModel: () => current().onlyModel,
     find: (endpointId) => current().byId.get(endpointId),
-    counts: () => current().counts,
-    isHealthy: (endpointId) => current().healthy.has(endpointId),
+    counts: () => {
+      const { counts, routable } = current();
+      const states = [...routable].map(service.stateOf);
+      const ejected = states.filter((state) => state === "ejected" || state === "half_open").length;
+      const starting = states.filter((state) => state === "slow_start").length;
+      return { ...counts, ejected, starting };
+    },
+    stateOf: (endpointId) => {
+      const { healthy, asleep } = current();
+      if (!healthy.has(endpointId)) return "unhealthy";
+      return asleep.has(endpointId) ? "asleep" : service.stateOf(endpointId);
+    },
     hasSeen: discovery.hasSeen,
     setSleeping: sleep.set,
   };

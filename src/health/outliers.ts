@@ -48,7 +48,7 @@ export interface Lineup {
   /** Those that can serve, by discovery and health. */
   readonly able: ReadonlySet<string>;
   /** The engines of each model. */
-  readonly pools: Iterable<readonly string[]>;
+  readonly pools: readonly (readonly string[])[];
 }
 
 /** Which engines stand out by failing, and which have just come. It outlives reloads. */
@@ -85,7 +85,8 @@ interface Judged {
 }
 
 const full: Standing = { state: "serving", weight: 1, isOpen: true, isReachable: true };
-const unjudged: Trial = { answered: () => {}, end: () => {} };
+/** A request of which nothing is made. */
+export const unjudged: Trial = { answered: () => {}, end: () => {} };
 
 const seconds = (ms: number): string => `${Math.round(ms / 100) / 10} s`;
 
@@ -115,7 +116,7 @@ export const createOutliers = (
   };
 
   const hasRoom = (id: string): boolean =>
-    [...lineup.pools].some(
+    lineup.pools.some(
       (pool) =>
         pool.includes(id) && pool.filter((other) => ejected.has(other)).length < mostEjected(pool.length),
     );

@@ -1,5 +1,7 @@
-/** How an engine stands, as a metric names it. */
-export type ServiceState = "serving" | "slow_start" | "ejected" | "half_open";
+import type { EngineState } from "../core/engine-state.ts";
+
+/** How an engine stands that is healthy and awake. */
+export type ServiceState = Exclude<EngineState, "unhealthy" | "asleep">;
 
 /** How an engine stands, and what it may get. */
 export interface Standing {
@@ -39,16 +41,10 @@ export const shutOut = (
 };
 
 /**
- * The places that one request leaves out as well: an engine in slow start is among them with the probability
- * that its weight leaves, unless nobody else is left.
+ * Which engines one request leaves out, by their place: each in slow start with the probability that its weight
+ * leaves, unless nobody else would be left.
  */
-export const holdBack = (
-  able: readonly Standing[],
-  shut: ReadonlySet<number>,
-  random: () => number,
-): ReadonlySet<number> => {
-  const held = able.flatMap(({ weight }, place) =>
-    !shut.has(place) && weight < 1 && random() >= weight ? [place] : [],
-  );
-  return held.length === 0 || held.length + shut.size === able.length ? shut : new Set([...shut, ...held]);
+export const holdBack = (able: readonly Standing[], random: () => number): ReadonlySet<number> => {
+  const held = able.flatMap(({ weight }, place) => (weight < 1 && random() >= weight ? [place] : []));
+  return new Set(held.length < able.length ? held : []);
 };

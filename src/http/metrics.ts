@@ -1,4 +1,3 @@
-import type { AdmissionState } from "../admission/admission.ts";
 import type { DiscoveryStatus } from "../core/discovery-status.ts";
 import type { EngineStats } from "../core/engine-stats.ts";
 import type { HostUsage } from "../core/host-usage.ts";
@@ -8,14 +7,11 @@ import type { Fleet } from "../fleet/fleet.ts";
 import type { RouterMetrics } from "../metrics/router-metrics.ts";
 
 interface MetricsDeps {
-  readonly fleet: Pick<Fleet, "endpoints" | "isHealthy">;
+  readonly fleet: Pick<Fleet, "endpoints" | "stateOf">;
   readonly requests: { readonly of: (endpointId: string) => RequestStats };
   readonly engineStats: (endpointId: string) => EngineStats | undefined;
   readonly hostUsage: () => HostUsage | undefined;
-  /** Lines of the log that were dropped until now; absent where nobody counts them. */
-  readonly droppedLines?: (() => number) | undefined;
-  readonly metrics: Pick<RouterMetrics, "admission" | "discovery" | "reloads" | "droppedLines" | "text">;
-  readonly admission: Pick<AdmissionState, "underWay" | "queue">;
+  readonly metrics: Pick<RouterMetrics, "discovery" | "reloads" | "text">;
   /** Absent where no configuration file is followed. */
   readonly reloadStatus?: (() => ReloadStatus) | undefined;
   /** Absent where discovery has nothing to follow. */
@@ -24,17 +20,15 @@ interface MetricsDeps {
 
 /** Creates the answer of `GET /metrics`: everything is there already, nothing is asked of anybody. */
 export const createMetricsAnswer =
-  ({ fleet, requests, engineStats, hostUsage, metrics, admission, ...deps }: MetricsDeps) =>
+  ({ fleet, requests, engineStats, hostUsage, metrics, ...deps }: MetricsDeps) =>
   (): Response => {
     const engines = fleet.endpoints.map(({ id, url }) => ({
       url,
-      isHealthy: fleet.isHealthy(id),
+      state: fleet.stateOf(id),
       requests: requests.of(id),
       engine: engineStats(id),
     }));
-    const { droppedLines, reloadStatus, discoveryStatus } = deps;
-    if (droppedLines) metrics.droppedLines(droppedLines());
-    metrics.admission({ underWay: admission.underWay, waiting: admission.queue.depth() });
+    const { reloadStatus, discoveryStatus } = deps;
     if (reloadStatus) metrics.reloads(reloadStatus());
     if (discoveryStatus) metrics.discovery(discoveryStatus());
     return new Response(metrics.text(engines, hostUsage()), {

@@ -1,13 +1,12 @@
 import type { Clock } from "../core/clock.ts";
 import type { DiscoveryStatus } from "../core/discovery-status.ts";
 import type { ErrorCode } from "../core/errors.ts";
+import { type EngineState, engineStates } from "../core/engine-state.ts";
 import type { EngineStats } from "../core/engine-stats.ts";
 import type { HostUsage } from "../core/host-usage.ts";
 import type { ReloadStatus } from "../core/reload-status.ts";
 import type { RequestObserver, RequestStats } from "../core/request-stats.ts";
-import { type AdmissionSeries, createAdmissionSeries } from "./admission-series.ts";
 import { OTHER_MODEL } from "./catalog.ts";
-import { createHostSeries } from "./host-series.ts";
 import { createRegistry } from "./registry.ts";
 import type { Value } from "./series.ts";
 
@@ -24,17 +23,19 @@ export interface RequestSeries extends RequestObserver {
 /** An engine as it is at a scrape. */
 export interface EngineReading {
   readonly url: string;
-  readonly isHealthy: boolean;
+  readonly state: EngineState;
   readonly requests: RequestStats;
   readonly engine?: EngineStats | undefined;
 }
 
 /** What the router counts, and its text for Prometheus. It outlives reloads. */
-export interface RouterMetrics extends AdmissionSeries {
+export interface RouterMetrics {
   /** A valid request came; `model` is absent where nobody has ever served the one it names. */
   readonly arrived: (model: string | undefined) => void;
   readonly seriesOf: (server: string, model: string) => RequestSeries;
   readonly retried: (model: string) => void;
+  /** An engine was ejected, or is for longer; `reason` is one of a closed set. */
+  readonly ejected: (server: string, reason: string) => void;
   /** An answer has ended that came whole, so many milliseconds after its request. */
   readonly answered: (model: string, elapsedMs: number) => void;
   readonly overhead: (ms: number) => void;
@@ -42,10 +43,6 @@ export interface RouterMetrics extends AdmissionSeries {
   readonly engines: (ids: ReadonlySet<string>) => void;
   /** What came of changes of the configuration file until now. */
   readonly reloads: (status: ReloadStatus) => void;
-  /** How late a timer of the router came. */
-  readonly loopLag: (ms: number) => void;
-  /** Lines of the log that were dropped until now. */
-  readonly droppedLines: (total: number) => void;
   /** How well the cluster is known in which engines are found. */
   readonly discovery: (status: DiscoveryStatus) => void;
   /** The text of a scrape; what is not of these engines is dropped. */
@@ -93,12 +90,10 @@ export const createRouterMetrics = (
   const { counter, gauge, histogram } = registry;
   const seriesByServer = new Map<string, Map<string, RequestSeries>>();
   let engineIds: ReadonlySet<string> = new Set();
-  const gaugesByServer = new Map<string, Map<EngineGauge, Value>>();
+  const gaugesByServer = new Map<string, ReadonlyMap<EngineGauge | EngineState, Value>>();
   const arrivals = new Map<string, ReturnType<typeof counter>>();
   const durations = new Map<string, ReturnType<typeof histogram>>();
   const overhead = histogram("vllm_router_overhead_seconds", {});
-  const lag = histogram("vllm_router_event_loop_lag_seconds", {});
-  const tellHost = createHostSeries(registry);
   gauge("vllm_router_build_info", { version, runtime }).set(1);
   const changes = {
     added: counter("vllm_router_discovery_changes_total", { change: "added" }),
@@ -112,7 +107,6 @@ export const createRouterMetrics = (
     at: gauge("vllm_router_config_last_reload_timestamp_seconds", {}),
   });
   let reloads: ReturnType<typeof createReloadSeries> | undefined;
-  let dropped = 0;
   let told: ReloadStatus = { succeeded: 0, failed: 0 };
 
   const createSeries = (server: string, model: string): RequestSeries => {
@@ -170,12 +164,17 @@ export const createRouterMetrics = (
     const known = gaugesByServer.get(server);
     if (known) return known;
     const of = (name: EngineGauge) => [name, gauge(name, { server })] as const;
-    const gauges = new Map(ENGINE_GAUGES.map(of));
+    const ofState = (state: EngineState) =>
+      [state, gauge("vllm_router_engine_state", { server, state })] as const;
+    const gauges = new Map<EngineGauge | EngineState, Value>([
+      ...ENGINE_GAUGES.map(of),
+      ...engineStates.map(ofState),
+    ]);
     gaugesByServer.set(server, gauges);
     return gauges;
   };
 
-  const readEngine = ({ url, isHealthy, requests, engine }: EngineReading): void => {
+  const readEngine = ({ url, state, requests, engine }: EngineReading): void => {
     const { inPrefill, inDecode, qps, latencyMs, interTokenMs, decodeLength } = requests;
     const gauges = gaugesOf(url);
     const add = (name: EngineGauge, by: number) => gauges.get(name)?.add(by);
@@ -185,7 +184,8 @@ export const createRouterMetrics = (
     add("vllm:num_prefill_requests", inPrefill);
     add("vllm:num_decoding_requests", inDecode);
     add("vllm:current_qps", qps ?? 0);
-    set("vllm:healthy_pods_total", isHealthy ? 1 : 0);
+    set("vllm:healthy_pods_total", state === "unhealthy" ? 0 : 1);
+    for (const each of engineStates) gauges.get(each)?.add(each === state ? 1 : 0);
     set("vllm:avg_latency", seconds(latencyMs));
     set("vllm:avg_itl", seconds(interTokenMs));
     set("vllm:avg_decoding_length", decodeLength ?? NOTHING);
@@ -197,7 +197,6 @@ export const createRouterMetrics = (
   };
 
   return {
-    ...createAdmissionSeries(registry),
     arrived: (model = OTHER_MODEL) => {
       let series = arrivals.get(model);
       if (!series) arrivals.set(model, (series = counter("vllm:num_incoming_requests_total", { model })));
@@ -210,6 +209,7 @@ export const createRouterMetrics = (
       if (!series) byModel.set(model, (series = createSeries(server, model)));
       return series;
     },
+    ejected: (server, reason) => counter("vllm_router_ejections_total", { server, reason }).add(1),
     retried: (model) => counter("vllm_router_retries_total", { model }).add(1),
     answered: (model, elapsedMs) => {
       let series = durations.get(model);
@@ -231,11 +231,6 @@ export const createRouterMetrics = (
       reloads.at.set(status.lastAt === undefined ? undefined : status.lastAt / 1000);
       told = status;
     },
-    loopLag: (ms) => lag.observe(ms / 1000),
-    droppedLines: (total) => {
-      counter("vllm_router_log_lines_dropped_total", {}).add(total - dropped);
-      dropped = total;
-    },
     discovery: ({ isSynced, staleMs, engines }) => {
       gauge("vllm_router_discovery_synced", {}).set(isSynced ? 1 : 0);
       gauge("vllm_router_discovery_staleness_seconds", {}).set(
@@ -252,7 +247,11 @@ export const createRouterMetrics = (
       }
       for (const gauges of gaugesByServer.values()) for (const each of gauges.values()) each.set(undefined);
       for (const engine of engines) readEngine(engine);
-      if (host) tellHost(host);
+      if (host) {
+        gauge("router_cpu_usage_percent", {}).set(host.cpuPercent);
+        gauge("router_memory_usage_percent", {}).set(host.memoryPercent);
+        gauge("router_disk_usage_percent", {}).set(host.diskPercent);
+      }
       return registry.text();
     },
   };

@@ -1,14 +1,18 @@
 import type { Clock } from "../core/clock.ts";
 import type { Endpoint } from "../core/endpoint.ts";
-import { type EngineErrorCode, errorTable, RouterError } from "../core/errors.ts";
+import { describeError, type EngineErrorCode, errorTable, RouterError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import type { RequestOutcome } from "../core/request-stats.ts";
+import type { Trial } from "../health/outliers.ts";
+import { verdictOf } from "../health/verdict.ts";
 import type { RequestSeries, RouterMetrics } from "../metrics/router-metrics.ts";
 import type { RoutePlan } from "../routing/policy.ts";
 import type { RequestLedger, Ticket } from "../stats/request-ledger.ts";
 import type { Call } from "./call.ts";
 import type { Client } from "./client.ts";
+import { isEventStream } from "./headers.ts";
 import { type EndPhase, endLine } from "./routing-log.ts";
+import type { Answer } from "./upstream.ts";
 
 /** Whom an attempt asks, and for whom. */
 export interface AttemptOn {
@@ -19,6 +23,8 @@ export interface AttemptOn {
   readonly endpoint: Endpoint;
   /** By which the engine was chosen. */
   readonly plan: RoutePlan;
+  /** Told what the attempt says of the engine. */
+  readonly trial: Trial;
   /** The engine was asked for a usage event that the client must not see. */
   readonly hidesUsage: boolean;
 }
@@ -27,6 +33,8 @@ export interface AttemptOn {
 export interface Attempt extends AttemptOn {
   readonly ticket: Ticket;
   readonly series: RequestSeries;
+  /** The first bytes of the answer are there. */
+  readonly begun: (answer: Pick<Answer, "status" | "headers">) => void;
   /** The answer came whole; by its status the engine did, refused or failed. */
   readonly answered: (status: number) => void;
   /** The answer broke off. */
@@ -54,7 +62,7 @@ export const createAttempts = ({ requests, metrics, clock, log }: AttemptDeps) =
   const logsEnds = log.isEnabled("debug");
 
   return (on: AttemptOn): Attempt => {
-    const { call, client, model, endpoint, plan } = on;
+    const { call, client, model, endpoint, plan, trial } = on;
     const series = metrics.seriesOf(endpoint.url, model);
     series.routed(plan.rule);
     const ticket = requests.begin(endpoint.id, series, plan.watcher);
@@ -75,14 +83,26 @@ export const createAttempts = ({ requests, metrics, clock, log }: AttemptDeps) =
       ...on,
       ticket,
       series,
-      answered: (status) => end(outcomeOf(status), "with its whole answer"),
+      begun: ({ status, headers }) => {
+        ticket.firstByte(isEventStream(headers));
+        const verdict = verdictOf(status, headers);
+        if (verdict === "answered") trial.answered();
+        else trial.end(verdict);
+      },
+      answered: (status) => {
+        trial.end("ended");
+        end(outcomeOf(status), "with its whole answer");
+      },
       brokeOff: (outcome) => {
+        trial.end(outcome === "failed" ? { reason: "it broke off", isUnreachable: false } : "left");
         end(outcome, "in the middle of its answer");
         if (outcome === "failed") series.failed("upstream_reset", "while");
       },
       failed: (error) => {
         // An end that is not the engine's says nothing of it.
         const isOurs = error instanceof RouterError && !isEngineFailure(error);
+        const isUnreachable = isEngineFailure(error) && error.code === "upstream_unreachable";
+        trial.end(isOurs ? "left" : { reason: describeError(error), isUnreachable });
         end(isOurs ? "client_closed" : "failed", "before its answer");
         if (isEngineFailure(error)) series.failed(error.code, "before");
       },

@@ -11,7 +11,7 @@ import { type Attempt, createAttempts, isEngineFailure } from "./attempt.ts";
 import type { Call } from "./call.ts";
 import type { Client } from "./client.ts";
 import { createFailover, type Failover } from "./failover.ts";
-import { headersForEngine, isEventStream } from "./headers.ts";
+import { headersForEngine } from "./headers.ts";
 import { type Failure, failureOfCode, failureOfStatus } from "./next-attempt.ts";
 import { createRespond } from "./respond.ts";
 import { createRetryBudget } from "./retry-budget.ts";
@@ -102,12 +102,12 @@ export const createForward = (deps: ForwardDeps): Forward => {
 
   /** The answer, and whether it is one that another engine may replace. */
   const ask = async (attempt: Attempt, message: Message, waited: { ms: number }): Promise<Outcome> => {
-    const { endpoint, call, ticket } = attempt;
+    const { endpoint, call } = attempt;
     const sentAt = clock.monotonic();
     try {
       const answer = await exchange(fetch, endpoint.url + message.path, message, call.isReplaySafe);
       waited.ms += clock.monotonic() - sentAt;
-      ticket.firstByte(isEventStream(answer.headers));
+      attempt.begun(answer);
       const failure = answer.rest ? undefined : failureOfStatus(answer.status);
       if (failure) attempt.answered(answer.status);
       return { answer, failure };
@@ -150,17 +150,20 @@ export const createForward = (deps: ForwardDeps): Forward => {
     let failover: Failover | undefined;
     let last: Made | undefined;
 
-    for (let number = 1; ; number += 1) {
-      const candidates = fleet.candidates(model, failover?.narrowing ?? { only: call.engineId });
+    for (let number = 1; ;) {
+      const narrowing = failover?.narrowing ?? { only: call.engineId };
+      const candidates = fleet.draw(model, narrowing);
       if (!candidates) throw fleet.missing(model);
       const planned = policy.plan({ model, headers, field, prompt, at: clock.monotonic() }, candidates);
       // Requests that come at once are each planned with the one before it under way.
       const plan = planned instanceof Promise ? await planned : planned;
       const { endpoint } = plan;
+      const trial = fleet.begin(endpoint, model, narrowing);
+      if (!trial) continue;
       announce(plan, call, client, number);
       onRouted?.({ ...plan, requestId: call.id, model, attempt: number });
 
-      const attempt = begin({ call, client, model, endpoint, plan, hidesUsage });
+      const attempt = begin({ call, client, model, endpoint, plan, trial, hidesUsage });
       const outcome = await ask(attempt, message, waited);
       failover?.answered();
       const { answer, failure } = outcome;
@@ -175,6 +178,7 @@ export const createForward = (deps: ForwardDeps): Forward => {
       const next = await failover.after({ endpoint, failure, answer });
       if (next !== "again") return conclude(last, waited.ms, next === "pointless");
       metrics.retried(model);
+      number += 1;
     }
   };
 };

@@ -14,6 +14,8 @@ const engine = (id: string, ...models: readonly string[]): Endpoint => ({
   addedAt: 0,
 });
 
+const none = { ejected: 0, starting: 0 };
+
 /** A fleet over a discovery that a test changes by hand. */
 const start = (...initial: readonly Endpoint[]) => {
   const clock = createTestClock();
@@ -33,8 +35,10 @@ const start = (...initial: readonly Endpoint[]) => {
     { ...ledger, serving: (ids) => serving.push([...ids]) },
     createSleepStates(),
     {
-      get excluded() {
-        return excluded;
+      health: {
+        get excluded() {
+          return excluded;
+        },
       },
     },
   );
@@ -234,17 +238,17 @@ describe("an engine that fails its checks", () => {
 describe("the counts", () => {
   test("tell who exists, who is healthy, and who gets requests", () => {
     const { fleet, exclude, discover } = start(engine("a", "m", "n"), engine("b", "m"), engine("c", "m"));
-    expect(fleet.counts()).toEqual({ total: 3, healthy: 3, routable: 3 });
+    expect(fleet.counts()).toEqual({ ...none, total: 3, healthy: 3, routable: 3 });
     exclude("a", ["b", "m"]);
-    expect(fleet.counts()).toEqual({ total: 3, healthy: 1, routable: 1 });
+    expect(fleet.counts()).toEqual({ ...none, total: 3, healthy: 1, routable: 1 });
     exclude(["a", "m"]);
-    expect(fleet.counts()).toEqual({ total: 3, healthy: 3, routable: 3 });
+    expect(fleet.counts()).toEqual({ ...none, total: 3, healthy: 3, routable: 3 });
     fleet.setSleeping("b", true);
-    expect(fleet.counts()).toEqual({ total: 3, healthy: 3, routable: 2 });
+    expect(fleet.counts()).toEqual({ ...none, total: 3, healthy: 3, routable: 2 });
     exclude("a", "b");
-    expect(fleet.counts()).toEqual({ total: 3, healthy: 1, routable: 1 });
+    expect(fleet.counts()).toEqual({ ...none, total: 3, healthy: 1, routable: 1 });
     discover();
-    expect(fleet.counts()).toEqual({ total: 0, healthy: 0, routable: 0 });
+    expect(fleet.counts()).toEqual({ ...none, total: 0, healthy: 0, routable: 0 });
   });
 });
 

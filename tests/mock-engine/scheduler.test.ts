@@ -1,7 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { createScheduler } from "../../src/mock-engine/scheduler.ts";
-import type { Sequence } from "../../src/mock-engine/sequence.ts";
+import { createScheduler, type Sequence } from "../../src/mock-engine/scheduler.ts";
 import { config, firstOf, run, submit } from "./virtual-time.ts";
 
 describe("the time of a request", () => {

@@ -105,7 +105,6 @@ export const start = ({ engines, maxAttempts = 1, policy = roundRobin.create(), 
     arrivedAt: 0,
     allowSilence: () => (silences += 1),
     limitSilence: () => (silences -= 1),
-    over: () => {},
   };
   const send = async (isReplaySafe = true): Promise<Response | RouterError> => {
     const request = new Request(`http://router${path}`, { method: "POST", body: '{"model":"m"}' });
@@ -130,7 +129,7 @@ export const start = ({ engines, maxAttempts = 1, policy = roundRobin.create(), 
   const counted = (name: string): string[] =>
     metrics
       .text(
-        endpoints.map(({ id, url }) => ({ url, isHealthy: true, requests: requests.of(id) })),
+        endpoints.map(({ id, url }) => ({ url, state: "serving" as const, requests: requests.of(id) })),
         undefined,
       )
       .split("\n")

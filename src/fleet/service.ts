@@ -1,0 +1,93 @@
+import type { Endpoint } from "../core/endpoint.ts";
+import { type Lineup, type Outliers, type Trial, unjudged } from "../health/outliers.ts";
+import { holdBack, type PanicMode, type ServiceState, shutOut } from "../health/pool.ts";
+import type { Candidates } from "../routing/policy.ts";
+
+/** The engines of a model. */
+export interface Pool {
+  /** Those that can serve, by discovery and health; absent where there are none. */
+  readonly able?: Candidates | undefined;
+  /** Ids of all that are awake, able or not. */
+  readonly members: readonly string[];
+}
+
+/** Which of the engines that can serve get requests. */
+export interface Service {
+  /** Those of a pool that may get a request: the very same array while all of them may. */
+  readonly open: (pool: Pool) => Candidates | undefined;
+  /** What one request chooses from: engines in slow start are left out more often than not. */
+  readonly draw: (candidates: Candidates) => Candidates;
+  /** A request is sent; `undefined` where the engine may not have one any more. */
+  readonly begin: (endpoint: Endpoint, pool: Pool | undefined) => Trial | undefined;
+  readonly stateOf: (endpointId: string) => ServiceState;
+  readonly see: (lineup: Lineup) => void;
+}
+
+interface ServiceOptions {
+  readonly outliers: Outliers;
+  readonly panicMode: PanicMode;
+  /** Told of an engine to which no connection can be made. */
+  readonly suspect?: ((endpointId: string) => void) | undefined;
+  /** Whether another router took over, whose engines count from then on. */
+  readonly isOver?: (() => boolean) | undefined;
+}
+
+/** Parts of a set that are kept, so that policies find what they derived from them; beyond that all are made anew. */
+const MAX_PARTS = 64;
+
+/** Every engine gets requests, whatever becomes of them. */
+export const everyone: Service = {
+  open: ({ able }) => able,
+  draw: (candidates) => candidates,
+  begin: () => unjudged,
+  stateOf: () => "serving",
+  see: () => {},
+};
+
+/** Leaves out engines that are ejected or in slow start; while there are none it costs one look. */
+export const createService = (
+  { outliers, panicMode, suspect, isOver }: ServiceOptions,
+  { random }: { readonly random: () => number },
+): Service => {
+  const parts = new WeakMap<Candidates, Map<string, Candidates>>();
+
+  const without = (candidates: Candidates, places: ReadonlySet<number>): Candidates | undefined => {
+    if (places.size === 0) return candidates;
+    const key = [...places].join();
+    const known = parts.get(candidates) ?? new Map<string, Candidates>();
+    const part = known.get(key);
+    if (part) return part;
+    const [first, ...others] = candidates.filter((_, place) => !places.has(place));
+    if (!first) return undefined;
+    if (known.size >= MAX_PARTS) known.clear();
+    const added: Candidates = [first, ...others];
+    parts.set(candidates, known.set(key, added));
+    return added;
+  };
+
+  const standingsOf = (candidates: Candidates) =>
+    candidates.map(({ endpoint }) => outliers.standingOf(endpoint.id));
+
+  const open = ({ able, members }: Pool): Candidates | undefined =>
+    able && !outliers.isQuiet() ? without(able, shutOut(standingsOf(able), members.length, panicMode)) : able;
+
+  return {
+    open,
+    draw: (candidates) =>
+      outliers.isQuiet()
+        ? candidates
+        : (without(candidates, holdBack(standingsOf(candidates), random)) ?? candidates),
+    begin: (endpoint, pool) => {
+      const isShut =
+        pool !== undefined &&
+        !outliers.isQuiet() &&
+        !outliers.standingOf(endpoint.id).isOpen &&
+        !open(pool)?.some((candidate) => candidate.endpoint.id === endpoint.id);
+      return isShut ? undefined : outliers.begin(endpoint, suspect);
+    },
+    stateOf: (endpointId) => outliers.standingOf(endpointId).state,
+    see: (lineup) => {
+      if (isOver?.() !== true) outliers.see(lineup);
+    },
+  };
+};
