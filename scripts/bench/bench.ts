@@ -19,6 +19,7 @@ interface Bench {
   readonly placement: Placement | undefined;
   readonly children: AsyncDisposableStack;
   readonly binary: string | undefined;
+  readonly pythonRouter: string | undefined;
 }
 
 const startEngines = async ({ folder, placement, children }: Bench): Promise<readonly number[]> => {
@@ -39,11 +40,11 @@ const startEngines = async ({ folder, placement, children }: Bench): Promise<rea
 const startContender = async (
   { name, launch }: Contender,
   engines: readonly number[],
-  { folder, placement, children, binary }: Bench,
+  { folder, placement, children, binary, pythonRouter }: Bench,
 ): Promise<Target | { readonly missing: string }> => {
   const [port = 0] = freePorts(1);
   const urls = engines.map((engine) => `http://127.0.0.1:${engine}`);
-  const plan = await launch({ port, engines: urls, folder, root, binary });
+  const plan = await launch({ port, engines: urls, folder, root, binary, pythonRouter });
   switch (plan.kind) {
     case "missing":
       return { missing: plan.reason };
@@ -78,7 +79,13 @@ export const runBench = async (
   const placement = await choosePlacement();
   const folder = await mkdtemp(join(tmpdir(), "vllm-router-bench-"));
   children.defer(async () => rm(folder, { recursive: true, force: true }));
-  const bench: Bench = { folder, placement, children, binary: options.binary };
+  const bench: Bench = {
+    folder,
+    placement,
+    children,
+    binary: options.binary,
+    pythonRouter: options.pythonRouter,
+  };
 
   const engines = await startEngines(bench);
   const targets: Target[] = [];

@@ -17,7 +17,7 @@ export interface ChildOptions {
   readonly ports: readonly number[];
 }
 
-const READY_MS = 10_000;
+const READY_MS = 20_000;
 const POLL_MS = 20;
 const STOP_MS = 3000;
 const MAX_OUTPUT = 2000;

@@ -1,6 +1,9 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { freePorts } from "./child.ts";
+import { findHaproxy, haproxyConfig } from "./haproxy.ts";
 import { findNginx, nginxConfig } from "./nginx.ts";
+import { pythonWith, type RustRouter, rustRouters } from "./rust-routers.ts";
 import { MODEL } from "./workloads.ts";
 
 /** Something that relays, to be compared with others: a row of the benchmark. */
@@ -22,6 +25,8 @@ export interface Setup {
   readonly root: string;
   /** A compiled router to run instead of the source. */
   readonly binary: string | undefined;
+  /** The executable of the Python router, where the user has one. */
+  readonly pythonRouter: string | undefined;
 }
 
 /** How a contender is started. */
@@ -40,15 +45,34 @@ export const FLOOR = "bare";
 /** The contender that added latencies are counted from. */
 export const DIRECT = "direct";
 
+const staticFlags = ({ port, engines }: Setup): readonly string[] => {
+  const listen = ["--host", "127.0.0.1", "--port", String(port)];
+  const models = engines.map(() => MODEL).join(",");
+  const discovery = ["--static-backends", engines.join(","), "--static-models", models];
+  return [...listen, "--service-discovery", "static", ...discovery];
+};
+
 const router =
   (...flags: readonly string[]): Contender["launch"] =>
-  async ({ port, engines, root, binary }) => {
+  async (setup) => {
+    const { root, binary } = setup;
     const program = binary === undefined ? [process.execPath, join(root, "src/main.ts")] : [binary];
+    return { kind: "process", command: [...program, ...staticFlags(setup), ...flags] };
+  };
+
+const rustRouter =
+  (wheel: RustRouter): Contender["launch"] =>
+  async ({ port, engines, root }) => {
+    const found = await pythonWith(wheel, root);
+    if ("missing" in found) return { kind: "missing", reason: found.missing };
+    const [prometheusPort] = freePorts(1);
     const listen = ["--host", "127.0.0.1", "--port", String(port)];
-    const models = engines.map(() => MODEL).join(",");
-    const discovery = ["--static-backends", engines.join(","), "--static-models", models];
-    const command = [...program, ...listen, "--service-discovery", "static", ...discovery, ...flags];
-    return { kind: "process", command };
+    const metrics = ["--prometheus-host", "127.0.0.1", "--prometheus-port", String(prometheusPort)];
+    const routing = ["--worker-urls", ...engines, "--policy", "round_robin"];
+    return {
+      kind: "process",
+      command: [found.python, "-m", wheel.module, ...listen, ...metrics, ...routing],
+    };
   };
 
 const session = ["--routing-logic", "session", "--session-key", "x-user-id"];
@@ -101,6 +125,40 @@ export const contenders: readonly Contender[] = [
       const isRoot = process.getuid?.() === 0;
       await Bun.write(config, nginxConfig({ port, engines, folder: own, isRoot }));
       return { kind: "process", command: [nginx, "-p", own, "-e", "stderr", "-c", config] };
+    },
+  },
+  {
+    name: "haproxy",
+    summary: "HAProxy, one thread, kept connections, no log",
+    launch: async ({ port, engines, folder }) => {
+      const haproxy = findHaproxy();
+      if (haproxy === undefined) return { kind: "missing", reason: "haproxy is not installed" };
+      const config = join(folder, "haproxy.cfg");
+      await Bun.write(config, haproxyConfig({ port, engines }));
+      return { kind: "process", command: [haproxy, "-db", "-f", config] };
+    },
+  },
+  {
+    name: "vllm-router-rs",
+    summary: `vllm-router ${rustRouters.vllm.version} (Rust, from PyPI), round robin`,
+    launch: rustRouter(rustRouters.vllm),
+  },
+  {
+    name: "sglang-router",
+    summary: `sglang-router ${rustRouters.sglang.version} (Rust, from PyPI), round robin`,
+    launch: rustRouter(rustRouters.sglang),
+  },
+  {
+    name: "python-router",
+    summary: "the Python production-stack router, round robin",
+    launch: async (setup) => {
+      const { pythonRouter } = setup;
+      if (pythonRouter === undefined)
+        return { kind: "missing", reason: "name its executable with --python-router" };
+      return {
+        kind: "process",
+        command: [pythonRouter, ...staticFlags(setup), "--routing-logic", "roundrobin"],
+      };
     },
   },
 ];

@@ -13,8 +13,9 @@ export interface BenchOptions {
   readonly connections: number | undefined;
   readonly contenders: readonly Contender[];
   readonly workloads: readonly Workload[];
-  /** Absolute, as is the other path. */
+  /** Absolute, as are the other paths. */
   readonly binary: string | undefined;
+  readonly pythonRouter: string | undefined;
   readonly jsonFile: string | undefined;
 }
 
@@ -33,6 +34,7 @@ Options:
   --contenders <names>   comma-separated (all)
   --workloads <names>    comma-separated (all)
   --binary <file>        the compiled router, instead of the source
+  --python-router <file> the Python router's executable, which is measured where it is named
   --json <file>          writes everything that was measured
   --quick                one round of one second, to see that all works
 
@@ -81,6 +83,7 @@ export const parseOptions = (args: readonly string[]): BenchOptions | "help" => 
       contenders: { type: "string" },
       workloads: { type: "string" },
       binary: { type: "string" },
+      "python-router": { type: "string" },
       json: { type: "string" },
       quick: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
@@ -96,6 +99,7 @@ export const parseOptions = (args: readonly string[]): BenchOptions | "help" => 
     contenders: chosen("--contenders", values.contenders, contenders),
     workloads: chosen("--workloads", values.workloads, workloads),
     binary: values.binary && resolve(values.binary),
+    pythonRouter: values["python-router"] && resolve(values["python-router"]),
     jsonFile: values.json && resolve(values.json),
   };
 };

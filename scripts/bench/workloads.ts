@@ -95,7 +95,7 @@ const usageEvent = event(
   }),
 );
 
-const streamBody = chat({ max_tokens: 64, stream: true });
+const streamBody = chat({ max_completion_tokens: 64, stream: true });
 const streamType = "text/event-stream; charset=utf-8";
 
 /** Every workload, in the order in which they run. */
@@ -103,7 +103,7 @@ export const workloads: readonly Workload[] = [
   {
     name: "json-1k",
     summary: "1 KB of JSON, answered with 1 KB of JSON",
-    body: chat({ max_tokens: 150 }),
+    body: chat({ max_completion_tokens: 150 }),
     answer: { contentType: "application/json", pieces: [completion] },
     ratePerSecond: 1000,
     connections: 32,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { checkAnswers } from "../../../scripts/bench/check-answers.ts";
@@ -54,6 +54,28 @@ describe("the fixed engine", () => {
       expect(await post(anonymous, workload.body)).toBe(400);
       expect(await post(requestHeaders(0), workload.body.subarray(1))).toBe(400);
     }
+  });
+});
+
+describe("the fixed engine, behind a router that writes bodies anew", () => {
+  test("knows a request whose fields are there in another order and beside others", async () => {
+    await using temporary = await temporaryFolder();
+    await using engine = await startEngine(temporary.folder);
+    for (const { body, answer } of workloads) {
+      const fields = JSON.parse(body.toString()) as Readonly<Record<string, unknown>>;
+      const anew = { ignore_eos: false, ...Object.fromEntries(Object.entries(fields).toReversed()) };
+      const post = async (given: unknown) =>
+        fetch(engine.url + PATH, { method: "POST", headers: requestHeaders(0), body: JSON.stringify(given) });
+      const received = Buffer.from(await (await post(anew)).arrayBuffer());
+      expect(received.equals(answerBody(answer))).toBeTrue();
+      expect((await post({ ...anew, temperature: 0.8 })).status).toBe(400);
+    }
+  });
+
+  test("is well when it is asked", async () => {
+    await using temporary = await temporaryFolder();
+    await using engine = await startEngine(temporary.folder);
+    expect((await fetch(`${engine.url}/health`)).status).toBe(200);
   });
 });
 
@@ -144,12 +166,35 @@ describe.skipIf(process.platform !== "linux")("bun run bench", () => {
     TIMEOUT_MS,
   );
 
+  test(
+    "what cannot be measured here is said to be missing, with the reason",
+    async () => {
+      await using temporary = await temporaryFolder();
+      const path = join(temporary.folder, "bin");
+      await mkdir(path);
+      for (const tool of ["sh", "getconf"]) await symlink(Bun.which(tool) ?? "", join(path, tool));
+      const args = ["--quick", "--seconds", "0.1", "--workloads", "json-1k"];
+      const contenders = ["--contenders", "bare,vllm-router-rs,sglang-router,python-router"];
+      const run = Bun.spawn([process.execPath, join(bench, "main.ts"), ...args, ...contenders], {
+        env: { ...process.env, PATH: path },
+        stdout: "pipe",
+        stderr: "ignore",
+      });
+      const text = await run.stdout.text();
+      expect(text).toContain("vllm-router-rs is missing: python3 is not installed");
+      expect(text).toContain("sglang-router is missing: python3 is not installed");
+      expect(text).toContain("python-router is missing: name its executable with --python-router");
+      expect(await run.exited).toBe(0);
+    },
+    TIMEOUT_MS,
+  );
+
   test("a wrong command line is answered with status 2", async () => {
-    const run = Bun.spawn([process.execPath, join(bench, "main.ts"), "--contenders", "haproxy"], {
+    const run = Bun.spawn([process.execPath, join(bench, "main.ts"), "--contenders", "traefik"], {
       stdout: "ignore",
       stderr: "pipe",
     });
-    expect(await run.stderr.text()).toContain("there is no haproxy");
+    expect(await run.stderr.text()).toContain("there is no traefik");
     expect(await run.exited).toBe(2);
   });
 });

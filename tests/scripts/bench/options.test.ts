@@ -37,7 +37,7 @@ describe("the command line of the benchmark", () => {
   });
 
   test.each([
-    [["--contenders", "bare,haproxy"], "--contenders: there is no haproxy; there are direct, bare,"],
+    [["--contenders", "bare,traefik"], "--contenders: there is no traefik; there are direct, bare,"],
     [["--workloads", "json"], "--workloads: there is no json; there are json-1k, stream-64"],
     [["--rounds", "1.5"], "--rounds: 1.5 is not a whole number"],
     [["--seconds", "soon"], "--seconds: soon is not a positive number"],
