@@ -63,6 +63,11 @@ export const commands: readonly [CommandEntry, ...CommandEntry[]] = [
     load: async () => (await import("./cli/mock-engine.ts")).mockEngine,
   },
   {
+    name: "simulate",
+    summary: "compares routing policies on simulated engines, in virtual time",
+    load: async () => (await import("./cli/simulate.ts")).simulate,
+  },
+  {
     name: "check",
     summary: "validates the flags of serve and prints the configuration they give",
     load: async () => check,

@@ -1,7 +1,9 @@
 #!/usr/bin/env bun
 import { isatty } from "node:tty";
+import { readCgroupMemory } from "./cgroup.ts";
 import { createFaults } from "./cli/faults.ts";
 import {
+  collectGarbage,
   createProcessWriter,
   engineFetch,
   engineReach,
@@ -60,6 +62,9 @@ const run = async (): Promise<number> => {
     fetch: engineFetch,
     reach: engineReach,
     readHost,
+    droppedLines: writer.dropped,
+    readMemory: async () => readCgroupMemory(),
+    collect: collectGarbage,
     random: systemRandom,
     faults,
     onHangup: (task) => {

@@ -1,12 +1,12 @@
 import { write as writeFileDescriptor } from "node:fs";
-import { statfs } from "node:fs/promises";
+import { readdir, readFile, statfs } from "node:fs/promises";
 import { connect } from "node:net";
 import { cpus, freemem, totalmem } from "node:os";
 import type { Clock } from "./core/clock.ts";
 import { createLineWriter, type LineWriter } from "./core/line-writer.ts";
 import type { EngineFetch } from "./core/engine-fetch.ts";
 import type { EngineReach } from "./core/engine-reach.ts";
-import type { ReadHost } from "./core/host-usage.ts";
+import type { ProcessUsage, ReadHost } from "./core/host-usage.ts";
 
 /** The real clock. */
 export const systemClock: Clock = {
@@ -57,18 +57,48 @@ export const engineReach: EngineReach = async (url, signal) => {
   }
 };
 
+/** Text of a file that only Linux has; empty elsewhere. */
+const readProc = async (path: string): Promise<string> => readFile(path, "utf8").catch(() => "");
+
+const numberIn = (text: string, pattern: RegExp): number | undefined => {
+  const found = pattern.exec(text)?.[1];
+  return found === undefined ? undefined : Number(found);
+};
+
+const readProcess = async (): Promise<ProcessUsage> => {
+  const [status, limits, descriptors] = await Promise.all([
+    readProc("/proc/self/status"),
+    readProc("/proc/self/limits"),
+    readdir("/proc/self/fd").catch(() => undefined),
+  ]);
+  const kilobytes = numberIn(status, /^VmSize:\s*(\d+) kB$/m);
+  const { user, system } = process.cpuUsage();
+  return {
+    cpuSeconds: (user + system) / 1e6,
+    residentBytes: process.memoryUsage.rss(),
+    virtualBytes: kilobytes && kilobytes * 1024,
+    openDescriptors: descriptors?.length,
+    maxDescriptors: numberIn(limits, /^Max open files\s+(\d+)/m),
+    startedAt: performance.timeOrigin / 1000,
+  };
+};
+
 /** The real machine; each of its readings takes far less than a millisecond. */
 export const readHost: ReadHost = async () => {
   const times = cpus().map((cpu) => cpu.times);
   const idle = times.reduce((sum, time) => sum + time.idle, 0);
   const total = times.reduce((sum, { user, nice, sys, irq }) => sum + user + nice + sys + irq, idle);
-  const { blocks, bfree, bavail } = await statfs("/");
+  const [{ blocks, bfree, bavail }, usage] = await Promise.all([statfs("/"), readProcess()]);
   return {
     cpu: { total, idle },
     memory: { total: totalmem(), available: freemem() },
     disk: { used: blocks - bfree, available: bavail },
+    process: usage,
   };
 };
+
+/** Begins to collect garbage beside what else is to be done. */
+export const collectGarbage = (): void => Bun.gc(false);
 
 /** The real randomness: from 0, below 1. */
 export const systemRandom = (): number => Math.random();

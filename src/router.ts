@@ -1,10 +1,13 @@
+import { type AdmissionState, createAdmission, createAdmissionState } from "./admission/admission.ts";
+import { createMemoryWatch } from "./admission/memory.ts";
 import type { Clock } from "./core/clock.ts";
 import type { Endpoint } from "./core/endpoint.ts";
 import type { EngineFetch } from "./core/engine-fetch.ts";
 import type { EngineReach } from "./core/engine-reach.ts";
-import { reasonOf, RouterError } from "./core/errors.ts";
+import { RouterError } from "./core/errors.ts";
 import type { ReadHost } from "./core/host-usage.ts";
 import type { Log } from "./core/log.ts";
+import type { ReadMemory } from "./core/memory-use.ts";
 import type { ReloadStatus } from "./core/reload-status.ts";
 import type { Config } from "./config/config.ts";
 import { createDiscovery } from "./discovery/index.ts";
@@ -17,16 +20,15 @@ import { createOutliers, type Outliers } from "./health/outliers.ts";
 import { isModelType } from "./health/payloads.ts";
 import type { KubeApi } from "./kubernetes/api.ts";
 import { createApp } from "./http/app.ts";
-import { type Clients, createClients, type IdleLimiter } from "./http/client.ts";
+import { type Clients, createClients } from "./http/client.ts";
 import { createEngineControl } from "./http/engine-control.ts";
-import { asRouterError, errorResponse } from "./http/error-response.ts";
-import { admit } from "./http/gate.ts";
+import { createEntrance, type Entrance } from "./http/entrance.ts";
 import { createHealthAnswers } from "./http/health.ts";
 import { createMetricsAnswer } from "./http/metrics.ts";
 import { createHostSampler } from "./metrics/host-sampler.ts";
+import { createLoopLag } from "./metrics/loop-lag.ts";
 import { createRouterMetrics, type RouterMetrics } from "./metrics/router-metrics.ts";
 import { createForward, type Routed } from "./proxy/forward.ts";
-import { requestIdOf } from "./proxy/request-id.ts";
 import { createPolicy } from "./routing/index.ts";
 import type { RoutingPolicy } from "./routing/policy.ts";
 import { createScraper, type Reading } from "./stats/scraper.ts";
@@ -34,11 +36,7 @@ import { createStatsLog } from "./stats/stats-log.ts";
 import { createRequestLedger, type RequestLedger } from "./stats/request-ledger.ts";
 import { version } from "./version.ts";
 
-/** An answer after which the client has to connect anew. */
-const closing = (response: Response): Response => {
-  response.headers.set("connection", "close");
-  return response;
-};
+const NO_LIMITS = { maxConcurrent: Number.POSITIVE_INFINITY, queueSize: 0, queueTimeoutMs: 0 };
 
 /** Everything impure that a router is lent; it outlives the router. */
 export interface Platform {
@@ -58,6 +56,12 @@ export interface Platform {
   readonly onFailure?: ((error: Error) => void) | undefined;
   /** Absent where nobody wants to know how busy the machine is. */
   readonly readHost?: ReadHost | undefined;
+  /** Lines of the log that were dropped until now; absent where nobody counts them. */
+  readonly droppedLines?: (() => number) | undefined;
+  /** Absent where the process has all of the memory, or nobody cares. */
+  readonly readMemory?: ReadMemory | undefined;
+  /** Has garbage collected; nothing where it is not lent. */
+  readonly collect?: (() => void) | undefined;
   /** Told which engine was chosen for a request and why; the demo shows it. */
   readonly onRouted?: ((routed: Routed) => void) | undefined;
 }
@@ -67,6 +71,7 @@ export interface Legacy {
   readonly routing: Config["routing"];
   readonly policy: RoutingPolicy;
   readonly clients: Clients;
+  readonly admission: AdmissionState;
   readonly requests: RequestLedger;
   readonly metrics: RouterMetrics;
   readonly sleep: SleepStates;
@@ -85,8 +90,7 @@ export interface Legacy {
 
 /** A running router, to be mounted on a server. Disposing it ends its loops, not its requests. */
 export interface Router extends AsyncDisposable {
-  /** Answers any request; never rejects. */
-  readonly fetch: (request: Request, server: IdleLimiter) => Promise<Response>;
+  readonly fetch: Entrance;
   /** Ends the requests that are under way, those of routers that it took over from included, with an error. */
   readonly cut: () => void;
   /** As it is when asked for. */
@@ -120,12 +124,18 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
       onFailure: platform.onFailure,
     }),
   );
+  const memory =
+    platform.readMemory &&
+    parts.use(
+      createMemoryWatch(platform.readMemory, { clock, log, collect: platform.collect ?? (() => {}) }),
+    );
   const clients = previous?.clients ?? createClients(idleTimeoutSeconds);
   const requests =
     previous?.requests ??
     createRequestLedger({ windowMs: config.requestStatsWindowSeconds * 1000 }, { clock });
   const metrics =
     previous?.metrics ?? createRouterMetrics({ version, runtime: `bun ${Bun.version}` }, { clock });
+  parts.use(createLoopLag(metrics.loopLag, { clock }));
   const host = platform.readHost && parts.use(createHostSampler(platform.readHost, { clock, log }));
   if (previous) sleep.keepOnly(new Set(discovery.endpoints.map(({ id }) => id)));
   // A policy holds turns and rings; of engines that are gone it forgets what it must by itself.
@@ -238,6 +248,13 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
     log,
     onRouted,
   });
+  const admissionState = previous?.admission ?? createAdmissionState({ clock });
+  const admission = createAdmission(config.admission ?? NO_LIMITS, {
+    clock,
+    state: admissionState,
+    metrics,
+    isShort: () => memory?.isShort() ?? false,
+  });
   const { markSleeping, status: discoveryStatus } = discovery;
   const control = createEngineControl({ fleet, fetch, clock, log, engineApiKey, markSleeping });
   const createdAt = previous?.createdAt ?? Math.floor(clock.now() / 1000);
@@ -253,13 +270,16 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
     requests,
     engineStats,
     hostUsage: () => host?.usage(),
+    droppedLines: platform.droppedLines,
     metrics,
+    admission: admissionState,
     reloadStatus,
     discoveryStatus,
   });
   const app = createApp({
     fleet,
     aliases,
+    admission,
     forward,
     control,
     healthAnswers,
@@ -268,30 +288,15 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
     maxRequestBodyBytes,
     createdAt,
   });
+  const isClosing = (): boolean => isDraining() || (memory?.isTight() ?? false);
 
   return {
-    fetch: async (request, server) => {
-      const arrivedAt = clock.monotonic();
-      const requestId = requestIdOf(request.headers);
-      try {
-        admit(request);
-        const client = clients.of(request, server, arrivedAt);
-        const response = await app.fetch(request, { requestId, client });
-        if (!response.headers.has("x-request-id")) response.headers.set("x-request-id", requestId);
-        return isDraining() ? closing(response) : response;
-      } catch (error) {
-        const failure = request.signal.aborted
-          ? reasonOf(request.signal, error)
-          : asRouterError(error, requestId, log);
-        log.debug(`Request ${requestId} ended with ${failure.code}: ${failure.message}`);
-        const response = errorResponse(failure, requestId);
-        return isDraining() ? closing(response) : response;
-      }
-    },
+    fetch: createEntrance({ app, clients, clock, log, isClosing }),
     cut: () => clients.cut(new RouterError("router_shutdown", "The router ends; please try again.")),
     legacy: () => ({
       routing: config.routing,
       clients,
+      admission: admissionState,
       policy,
       requests,
       metrics,

@@ -7,6 +7,7 @@ import type { EngineFetch } from "../core/engine-fetch.ts";
 import type { EngineReach } from "../core/engine-reach.ts";
 import type { ReadHost } from "../core/host-usage.ts";
 import { escapeLine, type WriteLine } from "../core/log.ts";
+import type { ReadMemory } from "../core/memory-use.ts";
 import type { OptionTable, OptionValues } from "../core/option.ts";
 import type { Faults } from "./faults.ts";
 
@@ -22,6 +23,10 @@ export interface CliPlatform {
   readonly fetch: EngineFetch;
   readonly reach: EngineReach;
   readonly readHost?: ReadHost | undefined;
+  /** Lines that were dropped until now, because their reader was slow or gone. */
+  readonly droppedLines?: (() => number) | undefined;
+  readonly readMemory?: ReadMemory | undefined;
+  readonly collect?: (() => void) | undefined;
   /** From 0, below 1. */
   readonly random: () => number;
   readonly faults: Faults;

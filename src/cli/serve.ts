@@ -41,6 +41,9 @@ type ServePlatform = Pick<
   | "fetch"
   | "reach"
   | "readHost"
+  | "droppedLines"
+  | "readMemory"
+  | "collect"
   | "random"
   | "faults"
   | "onHangup"
@@ -60,14 +63,15 @@ interface ServedConfig extends Pick<GivenConfig, "warnings" | "file"> {
  */
 export const serveRouter = async (
   { config, warnings, file }: ServedConfig,
-  { env, isTerminal, write, clock, fetch, reach, readHost, random, faults, ...signals }: ServePlatform,
+  { env, isTerminal, write, clock, faults, ...platform }: ServePlatform,
 ): Promise<number> => {
   const { server: settings, discovery, routing } = config;
   const isPlain = (env["NO_COLOR"] ?? "") !== "" || env["TERM"] === "dumb";
   const isColored = (stream: "stdout" | "stderr"): boolean => !isPlain && isTerminal(stream);
   const secrets = config.engineApiKey === undefined ? [] : [config.engineApiKey];
   const log = createLog({ ...config.log, secrets, isColored }, { clock, write });
-  const { onHangup, stop, stopAccepting, stopNow } = signals;
+  const { fetch, reach, readHost, readMemory, collect, droppedLines, random } = platform;
+  const { onHangup, stop, stopAccepting, stopNow } = platform;
   faults.logTo(log);
   await using reports = await startReports(config, clock);
   using _told = reports && faults.tell(reports.report);
@@ -78,7 +82,7 @@ export const serveRouter = async (
     return 1;
   }
   const isDraining = () => stop.aborted;
-  const lent = { clock, log, fetch, reach, readHost, random, isDraining };
+  const lent = { clock, log, fetch, reach, readHost, readMemory, collect, droppedLines, random, isDraining };
   const create = (next: Config, reloadStatus: () => ReloadStatus, previous?: Legacy) =>
     createRouter(next, { ...lent, reloadStatus }, previous);
   await using router =

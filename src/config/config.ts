@@ -1,5 +1,6 @@
 import type { AnswerFields } from "../core/answer-fields.ts";
 import type { DiscoveryConfig } from "../discovery/index.ts";
+import type { AdmissionLimits } from "../admission/admission.ts";
 import type { HealthOptions } from "../health/engine-health.ts";
 import type { OutlierOptions } from "../health/outliers.ts";
 import type { PanicMode } from "../health/pool.ts";
@@ -25,6 +26,8 @@ export interface Config {
   };
   /** How long the process stays when it is asked to end. */
   readonly leaving: { readonly delayMs: number; readonly timeoutMs: number };
+  /** How many requests may be under way; no limit where absent. */
+  readonly admission?: AdmissionLimits | undefined;
   readonly log: {
     readonly level: RouterOptionValues["logLevel"];
     readonly format: RouterOptionValues["logFormat"];
@@ -183,6 +186,11 @@ export const parseConfig = ({
         idleTimeoutSeconds: values.idleTimeoutSeconds,
       },
       leaving: { delayMs: values.drainDelaySeconds * 1000, timeoutMs: values.drainTimeoutSeconds * 1000 },
+      admission: {
+        maxConcurrent: values.maxConcurrentRequests,
+        queueSize: values.queueSize,
+        queueTimeoutMs: values.queueTimeoutSeconds * 1000,
+      },
       log: { level: values.logLevel, format: values.logFormat },
       discovery: kind === "k8s" ? kubernetesOf(values) : { kind: "static", backends: discovery.backends },
       health: healthOf(values),

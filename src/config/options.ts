@@ -1,5 +1,6 @@
 import type { OptionTable, OptionValues } from "../core/option.ts";
 import { policyOptions } from "../routing/index.ts";
+import { admissionOptions } from "./options/admission.ts";
 import { discoveryOptions } from "./options/discovery.ts";
 import { featureOptions } from "./options/features.ts";
 import { resilienceOptions } from "./options/resilience.ts";
@@ -9,6 +10,7 @@ import { serverOptions } from "./options/server.ts";
 /** Every option of the router, in the order in which `--help` and docs/options.md list the groups. */
 export const routerOptions = {
   ...serverOptions,
+  ...admissionOptions,
   ...discoveryOptions,
   ...resilienceOptions,
   ...routingOptions,

@@ -41,6 +41,19 @@ export const errorTable = {
     isRetryable: false,
     meaning: "The request body is larger than --max-request-body-bytes.",
   },
+  queue_full: {
+    status: 429,
+    type: "rate_limit_error",
+    isRetryable: false,
+    meaning:
+      "As many requests are under way (--max-concurrent-requests) and waiting (--queue-size) as may be; try again.",
+  },
+  queue_timeout: {
+    status: 429,
+    type: "rate_limit_error",
+    isRetryable: false,
+    meaning: "The request waited --queue-timeout-seconds, and its turn did not come; try again.",
+  },
   client_closed: {
     status: 499,
     type: "client_error",
@@ -76,6 +89,13 @@ export const errorTable = {
     type: "upstream_error",
     isRetryable: true,
     meaning: "The engine did not answer in time.",
+  },
+  overloaded: {
+    status: 503,
+    type: "service_unavailable_error",
+    isRetryable: false,
+    meaning:
+      "The router uses 85 % of its memory limit and takes no further work until it uses less; try again.",
   },
   router_shutdown: {
     status: 503,

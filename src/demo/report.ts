@@ -4,7 +4,7 @@ import { createLanes } from "./lanes.ts";
 import { createProse } from "./prose.ts";
 import { askerOf, type DemoRequest } from "./requests.ts";
 import type { Colour, Style } from "./style.ts";
-import { type Column, renderTable } from "./table.ts";
+import { type Column, renderTable } from "../core/text-table.ts";
 import type { TryItBlock } from "./try-it.ts";
 
 interface ReportDeps {

@@ -1,8 +1,9 @@
 import { type Context, Hono } from "hono";
 import { RouterError } from "../core/errors.ts";
+import type { Admission } from "../admission/admission.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import { readCall } from "../proxy/call.ts";
-import type { Client } from "../proxy/client.ts";
+import type { Peer } from "../proxy/client.ts";
 import type { Forward } from "../proxy/forward.ts";
 import type { ControlCall } from "./engine-control.ts";
 import type { HealthAnswers } from "./health.ts";
@@ -12,12 +13,13 @@ import { forwardedRoutes, passedThrough, passesThrough, type ForwardedRoute } fr
 /** What the gate knows of a request when it hands it to a route. */
 export interface Admitted {
   readonly requestId: string;
-  readonly client: Client;
+  readonly client: Peer;
 }
 
 interface AppDeps {
   readonly fleet: Fleet;
   readonly aliases: ReadonlyMap<string, string>;
+  readonly admission: Admission;
   readonly forward: Forward;
   readonly control: (call: ControlCall) => Promise<Response>;
   readonly healthAnswers: HealthAnswers;
@@ -32,13 +34,21 @@ type Env = { Bindings: Admitted };
 
 /** The table of routes. */
 export const createApp = (deps: AppDeps): Hono<Env> => {
-  const { fleet, aliases, forward, control, healthAnswers, metricsAnswer, version, createdAt } = deps;
+  const { fleet, aliases, admission, forward, control, healthAnswers, metricsAnswer, version, createdAt } =
+    deps;
   const maxBodyBytes = deps.maxRequestBodyBytes;
   const app = new Hono<Env>();
 
   const forwarded = async ({ req, env }: Context<Env>, { path, isReplaySafe }: ForwardedRoute) => {
+    admission.check();
     const call = await readCall({ id: env.requestId, request: req.raw, path, isReplaySafe, maxBodyBytes });
-    return forward(call, env.client);
+    const { leave } = await admission.enter(env.client);
+    try {
+      return await forward(call, { ...env.client, over: leave });
+    } catch (error) {
+      leave();
+      throw error;
+    }
   };
 
   for (const route of forwardedRoutes)

@@ -1,5 +1,5 @@
 import { reasonOf, type RouterError } from "../core/errors.ts";
-import type { Client } from "../proxy/client.ts";
+import type { Peer } from "../proxy/client.ts";
 
 /** The part of `Bun.Server` that ends idle connections. */
 export interface IdleLimiter {
@@ -10,7 +10,7 @@ export interface IdleLimiter {
 /** The clients of all requests. */
 export interface Clients {
   /** The client of a request that came at that monotonic time. */
-  readonly of: (request: Request, server: IdleLimiter, arrivedAt: number) => Client;
+  readonly of: (request: Request, server: IdleLimiter, arrivedAt: number) => Peer;
   /** Ends every request that waits for an engine or its answer; the error is what the client is told. */
   readonly cut: (error: RouterError) => void;
 }

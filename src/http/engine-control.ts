@@ -6,7 +6,7 @@ import { RouterError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import { readBody } from "../proxy/body.ts";
-import type { Client } from "../proxy/client.ts";
+import type { Peer } from "../proxy/client.ts";
 import { headersForClient } from "../proxy/headers.ts";
 import { controlLine } from "../proxy/routing-log.ts";
 import { isRelayable, refuse, upstreamError } from "../proxy/upstream.ts";
@@ -27,7 +27,7 @@ export interface ControlCall {
   readonly id: string;
   readonly action: "sleep" | "wake_up" | "is_sleeping";
   readonly request: Request;
-  readonly client: Client;
+  readonly client: Peer;
 }
 
 interface EngineAnswer {

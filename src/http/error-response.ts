@@ -13,11 +13,17 @@ const bodyOf = (error: RouterError): unknown => {
   return openAiError(error);
 };
 
+/** What client libraries wait by. */
+const TRY_AGAIN_SOON = { "retry-after": "1", "retry-after-ms": "1000" } as const;
+
 /** Fields that an answer of this code has beyond its body. */
 const FIELDS: Readonly<Partial<Record<ErrorCode, Readonly<Record<string, string>>>>> = {
   // The rest of the body is on its way: the connection cannot carry another request.
   body_too_large: { connection: "close" },
-  router_shutdown: { "retry-after": "1" },
+  queue_full: TRY_AGAIN_SOON,
+  queue_timeout: TRY_AGAIN_SOON,
+  overloaded: TRY_AGAIN_SOON,
+  router_shutdown: TRY_AGAIN_SOON,
   method_not_allowed: { allow: "GET, POST" },
   // When the next probes have told whether an engine is back; client libraries wait and try again by these.
   no_endpoint: { "retry-after": "5", "retry-after-ms": "5000", "x-should-retry": "true" },

@@ -2,6 +2,9 @@ import type { DiscoveryStatus } from "../core/discovery-status.ts";
 import type { ReloadStatus } from "../core/reload-status.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 
+/** Seconds until the next probes have told whether an engine is back. */
+const RETRY_AFTER = "5";
+
 interface HealthDeps {
   readonly fleet: Pick<Fleet, "counts">;
   /** Whether the process is ending and takes no new requests. */
@@ -57,7 +60,7 @@ export const createHealthAnswers = ({
           ...(reloadStatus && { config: describeReload(reloadStatus()) }),
         }),
       },
-      { status: isReady ? 200 : 503 },
+      isReady ? { status: 200 } : { status: 503, headers: { "retry-after": RETRY_AFTER } },
     );
   },
 });

@@ -1,3 +1,4 @@
+import type { AdmissionState } from "../admission/admission.ts";
 import type { DiscoveryStatus } from "../core/discovery-status.ts";
 import type { EngineStats } from "../core/engine-stats.ts";
 import type { HostUsage } from "../core/host-usage.ts";
@@ -11,7 +12,10 @@ interface MetricsDeps {
   readonly requests: { readonly of: (endpointId: string) => RequestStats };
   readonly engineStats: (endpointId: string) => EngineStats | undefined;
   readonly hostUsage: () => HostUsage | undefined;
-  readonly metrics: Pick<RouterMetrics, "discovery" | "reloads" | "text">;
+  /** Lines of the log that were dropped until now; absent where nobody counts them. */
+  readonly droppedLines?: (() => number) | undefined;
+  readonly metrics: Pick<RouterMetrics, "admission" | "discovery" | "reloads" | "droppedLines" | "text">;
+  readonly admission: Pick<AdmissionState, "underWay" | "queue">;
   /** Absent where no configuration file is followed. */
   readonly reloadStatus?: (() => ReloadStatus) | undefined;
   /** Absent where discovery has nothing to follow. */
@@ -20,7 +24,7 @@ interface MetricsDeps {
 
 /** Creates the answer of `GET /metrics`: everything is there already, nothing is asked of anybody. */
 export const createMetricsAnswer =
-  ({ fleet, requests, engineStats, hostUsage, metrics, ...deps }: MetricsDeps) =>
+  ({ fleet, requests, engineStats, hostUsage, metrics, admission, ...deps }: MetricsDeps) =>
   (): Response => {
     const engines = fleet.endpoints.map(({ id, url }) => ({
       url,
@@ -28,7 +32,9 @@ export const createMetricsAnswer =
       requests: requests.of(id),
       engine: engineStats(id),
     }));
-    const { reloadStatus, discoveryStatus } = deps;
+    const { droppedLines, reloadStatus, discoveryStatus } = deps;
+    if (droppedLines) metrics.droppedLines(droppedLines());
+    metrics.admission({ underWay: admission.underWay, waiting: admission.queue.depth() });
     if (reloadStatus) metrics.reloads(reloadStatus());
     if (discoveryStatus) metrics.discovery(discoveryStatus());
     return new Response(metrics.text(engines, hostUsage()), {

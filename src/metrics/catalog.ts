@@ -121,6 +121,23 @@ export const catalog = {
     help: "Times that an engine was ejected, or stayed so, by why: consecutive_failures, failure_rate or failed_probe",
     labels: ["reason", "server"],
   },
+  vllm_router_requests_under_way: {
+    type: "gauge",
+    help: "Requests that were let in and have not ended",
+    labels: [],
+  },
+  vllm_router_queue_depth: { type: "gauge", help: "Requests that wait to be let in", labels: [] },
+  vllm_router_queue_wait_seconds: {
+    type: "histogram",
+    help: "Time for which requests waited to be let in, or in vain; those that were let in at once are not counted",
+    labels: [],
+    buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
+  },
+  vllm_router_rejected_requests_total: {
+    type: "counter",
+    help: "Requests that were turned away before any engine was asked, by the code of their answer",
+    labels: ["reason"],
+  },
   vllm_router_discovery_changes_total: {
     type: "counter",
     help: "Engines that were added or removed since the start",
@@ -156,11 +173,37 @@ export const catalog = {
     help: "When a change of the configuration file was last dealt with",
     labels: [],
   },
+  vllm_router_log_lines_dropped_total: {
+    type: "counter",
+    help: "Lines of the log that were dropped because their reader was slow or gone",
+    labels: [],
+  },
+  vllm_router_event_loop_lag_seconds: {
+    type: "histogram",
+    help: "How late a timer of the router comes that is due every second",
+    labels: [],
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1],
+  },
   vllm_router_build_info: {
     type: "gauge",
     help: "1, with the version of the router and of its runtime",
     labels: ["runtime", "version"],
   },
+
+  process_virtual_memory_bytes: { type: "gauge", help: "Virtual memory size in bytes.", labels: [] },
+  process_resident_memory_bytes: { type: "gauge", help: "Resident memory size in bytes.", labels: [] },
+  process_start_time_seconds: {
+    type: "gauge",
+    help: "Start time of the process since unix epoch in seconds.",
+    labels: [],
+  },
+  process_cpu_seconds_total: {
+    type: "counter",
+    help: "Total user and system CPU time spent in seconds.",
+    labels: [],
+  },
+  process_open_fds: { type: "gauge", help: "Number of open file descriptors.", labels: [] },
+  process_max_fds: { type: "gauge", help: "Maximum number of open file descriptors.", labels: [] },
 } as const satisfies Record<string, MetricRow>;
 
 type Catalog = typeof catalog;

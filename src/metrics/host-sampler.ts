@@ -13,13 +13,14 @@ const FIRST_INTERVAL_MS = 500;
 
 const percent = (part: number, whole: number): number => (whole > 0 ? (100 * part) / whole : 0);
 
-/** Usage between two readings; memory and disk are those of the later one. */
-export const usageBetween = (before: HostReading, { cpu, memory, disk }: HostReading): HostUsage => {
+/** Usage between two readings; what is no load is that of the later one. */
+export const usageBetween = (before: HostReading, { cpu, memory, disk, process }: HostReading): HostUsage => {
   const total = cpu.total - before.cpu.total;
   return {
     cpuPercent: percent(total - (cpu.idle - before.cpu.idle), total),
     memoryPercent: percent(memory.total - memory.available, memory.total),
     diskPercent: percent(disk.used, disk.used + disk.available),
+    process,
   };
 };
 

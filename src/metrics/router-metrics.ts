@@ -6,7 +6,9 @@ import type { EngineStats } from "../core/engine-stats.ts";
 import type { HostUsage } from "../core/host-usage.ts";
 import type { ReloadStatus } from "../core/reload-status.ts";
 import type { RequestObserver, RequestStats } from "../core/request-stats.ts";
+import { type AdmissionSeries, createAdmissionSeries } from "./admission-series.ts";
 import { OTHER_MODEL } from "./catalog.ts";
+import { createHostSeries } from "./host-series.ts";
 import { createRegistry } from "./registry.ts";
 import type { Value } from "./series.ts";
 
@@ -29,7 +31,7 @@ export interface EngineReading {
 }
 
 /** What the router counts, and its text for Prometheus. It outlives reloads. */
-export interface RouterMetrics {
+export interface RouterMetrics extends AdmissionSeries {
   /** A valid request came; `model` is absent where nobody has ever served the one it names. */
   readonly arrived: (model: string | undefined) => void;
   readonly seriesOf: (server: string, model: string) => RequestSeries;
@@ -43,6 +45,10 @@ export interface RouterMetrics {
   readonly engines: (ids: ReadonlySet<string>) => void;
   /** What came of changes of the configuration file until now. */
   readonly reloads: (status: ReloadStatus) => void;
+  /** How late a timer of the router came. */
+  readonly loopLag: (ms: number) => void;
+  /** Lines of the log that were dropped until now. */
+  readonly droppedLines: (total: number) => void;
   /** How well the cluster is known in which engines are found. */
   readonly discovery: (status: DiscoveryStatus) => void;
   /** The text of a scrape; what is not of these engines is dropped. */
@@ -94,6 +100,8 @@ export const createRouterMetrics = (
   const arrivals = new Map<string, ReturnType<typeof counter>>();
   const durations = new Map<string, ReturnType<typeof histogram>>();
   const overhead = histogram("vllm_router_overhead_seconds", {});
+  const lag = histogram("vllm_router_event_loop_lag_seconds", {});
+  const tellHost = createHostSeries(registry);
   gauge("vllm_router_build_info", { version, runtime }).set(1);
   const changes = {
     added: counter("vllm_router_discovery_changes_total", { change: "added" }),
@@ -107,6 +115,7 @@ export const createRouterMetrics = (
     at: gauge("vllm_router_config_last_reload_timestamp_seconds", {}),
   });
   let reloads: ReturnType<typeof createReloadSeries> | undefined;
+  let dropped = 0;
   let told: ReloadStatus = { succeeded: 0, failed: 0 };
 
   const createSeries = (server: string, model: string): RequestSeries => {
@@ -197,6 +206,7 @@ export const createRouterMetrics = (
   };
 
   return {
+    ...createAdmissionSeries(registry),
     arrived: (model = OTHER_MODEL) => {
       let series = arrivals.get(model);
       if (!series) arrivals.set(model, (series = counter("vllm:num_incoming_requests_total", { model })));
@@ -231,6 +241,11 @@ export const createRouterMetrics = (
       reloads.at.set(status.lastAt === undefined ? undefined : status.lastAt / 1000);
       told = status;
     },
+    loopLag: (ms) => lag.observe(ms / 1000),
+    droppedLines: (total) => {
+      counter("vllm_router_log_lines_dropped_total", {}).add(total - dropped);
+      dropped = total;
+    },
     discovery: ({ isSynced, staleMs, engines }) => {
       gauge("vllm_router_discovery_synced", {}).set(isSynced ? 1 : 0);
       gauge("vllm_router_discovery_staleness_seconds", {}).set(
@@ -247,11 +262,7 @@ export const createRouterMetrics = (
       }
       for (const gauges of gaugesByServer.values()) for (const each of gauges.values()) each.set(undefined);
       for (const engine of engines) readEngine(engine);
-      if (host) {
-        gauge("router_cpu_usage_percent", {}).set(host.cpuPercent);
-        gauge("router_memory_usage_percent", {}).set(host.memoryPercent);
-        gauge("router_disk_usage_percent", {}).set(host.diskPercent);
-      }
+      if (host) tellHost(host);
       return registry.text();
     },
   };

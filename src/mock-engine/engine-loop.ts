@@ -1,5 +1,6 @@
 import type { Clock } from "../core/clock.ts";
-import type { Scheduler, Sequence, SequenceSpec, Step } from "./scheduler.ts";
+import type { Scheduler, Step } from "./scheduler.ts";
+import type { Sequence, SequenceSpec } from "./sequence.ts";
 
 /** Hears of its sequence after each step in which it gained a token or finished, and when `abortAll` ends it. */
 export type Listener = (sequence: Sequence) => void;

@@ -1,6 +1,6 @@
 import type { LoopObserver } from "./engine-loop.ts";
 import { createHistogram, type Histogram } from "./histogram.ts";
-import type { Sequence } from "./scheduler.ts";
+import type { Sequence } from "./sequence.ts";
 
 /** Why a request ended, in vLLM's words. */
 export const finishReasons = ["stop", "length", "abort"] as const;

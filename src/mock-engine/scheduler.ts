@@ -1,4 +1,5 @@
 import { createBlockPool, type Block } from "./prefix-cache.ts";
+import type { Sequence, SequenceSpec } from "./sequence.ts";
 
 /** What bounds a step and how long it takes. */
 export interface SchedulerConfig {
@@ -10,31 +11,6 @@ export interface SchedulerConfig {
   readonly prefillTokensPerSecond: number;
   readonly decodeMs: number;
   readonly decodeMsPerSeq: number;
-}
-
-/** A request as the scheduler sees it: lengths and block hashes, no text. */
-export interface SequenceSpec {
-  readonly promptTokens: number;
-  /** Tokens after which it is finished; 0 for requests that only need the prompt, such as embeddings. */
-  readonly outputTokens: number;
-  /** Chained hash of each full block of prompt and output; the last, partial block has none. */
-  readonly blockHashes: ArrayLike<number>;
-}
-
-/** Where a sequence is in its life. */
-export type SequenceStatus = "waiting" | "running" | "finished" | "aborted";
-
-/** A submitted request; only the scheduler writes to it. */
-export interface Sequence extends SequenceSpec {
-  status: SequenceStatus;
-  /** Output tokens so far. */
-  emitted: number;
-  /** Prompt tokens found in the prefix cache when it was first scheduled. */
-  cachedTokens: number | undefined;
-  /** Tokens whose KV is in `blocks`, counting those of the step under way. */
-  computed: number;
-  sealed: number;
-  readonly blocks: Block[];
 }
 
 /** A step under way. */
@@ -60,13 +36,23 @@ export interface Scheduler {
   readonly abort: (sequence: Sequence) => boolean;
   /** Chooses what the next step computes; `undefined` when there is nothing to do. */
   readonly beginStep: () => Step | undefined;
-  /** Ends the step; returns the sequences that gained a token or finished, in batch order. */
-  readonly finishStep: () => readonly Sequence[];
+  /**
+   * How many steps exactly like the one under way, itself included, would follow each other if no request came or
+   * was aborted meanwhile: more than 1 only while all that there is to do is decoding.
+   */
+  readonly steadySteps: () => number;
+  /**
+   * Ends the step, or as many like it as are given, `steadySteps` at most; returns the sequences that gained tokens
+   * or finished, in batch order.
+   */
+  readonly finishStep: (steps?: number) => readonly Sequence[];
   readonly running: () => number;
   readonly waiting: () => number;
   /** Share of the KV cache in use, from 0 to 1. */
   readonly usage: () => number;
   readonly totals: () => SchedulerTotals;
+  /** How many tokens of a prompt the prefix cache holds now. */
+  readonly cachedTokens: (spec: SequenceSpec) => number;
   /** Empties the prefix cache; false while any sequence holds blocks. */
   readonly resetPrefixCache: () => boolean;
 }
@@ -78,6 +64,7 @@ export const createScheduler = (config: SchedulerConfig): Scheduler => {
   const waiting: Sequence[] = [];
   const running: Sequence[] = [];
   let batch: Sequence[] = [];
+  let isPrefilling = false;
   let preemptions = 0;
   let prefixQueries = 0;
   let prefixHits = 0;
@@ -204,13 +191,32 @@ export const createScheduler = (config: SchedulerConfig): Scheduler => {
       }
 
       batch = scheduled;
+      isPrefilling = prefillTokens > 0;
       if (scheduled.length === 0) return undefined;
       const prefillMs = (prefillTokens * 1000) / config.prefillTokensPerSecond;
       const decodeMs = decodes === 0 ? 0 : config.decodeMs + config.decodeMsPerSeq * decodes;
       return { durationMs: prefillMs + decodeMs, prefillTokens, decodes, admitted };
     },
 
-    finishStep: () => {
+    steadySteps: () => {
+      if (isPrefilling || batch.length === 0 || batch.length < running.length) return 1;
+      if (waiting.length > 0 && running.length < config.maxNumSeqs) return 1;
+      if (batch.some(({ status }) => status !== "running")) return 1;
+      const steps = Math.min(...batch.map(({ outputTokens, emitted }) => outputTokens - emitted));
+      let blocks = 0;
+      for (const sequence of batch) {
+        blocks += Math.ceil((sequence.computed + steps - 1) / blockSize) - sequence.blocks.length;
+      }
+      return blocks > pool.freeCount() ? 1 : steps;
+    },
+
+    finishStep: (steps = 1) => {
+      if (steps > 1) {
+        for (const sequence of batch) {
+          extend(sequence, steps - 1, []);
+          sequence.emitted += steps - 1;
+        }
+      }
       const progressed: Sequence[] = [];
       for (const sequence of batch) {
         const isWhole = sequence.computed === sequence.promptTokens + sequence.emitted;
@@ -234,6 +240,8 @@ export const createScheduler = (config: SchedulerConfig): Scheduler => {
     waiting: () => waiting.length,
     usage: () => 1 - pool.freeCount() / pool.capacity,
     totals: () => ({ preemptions, prefixQueries, prefixHits }),
+    cachedTokens: ({ blockHashes, promptTokens }) =>
+      blockSize * pool.match(blockHashes, Math.floor((promptTokens - 1) / blockSize)).length,
     resetPrefixCache: pool.reset,
   };
 };

@@ -1,5 +1,5 @@
-/** The other end of a request. */
-export interface Client {
+/** The other end of a connection. */
+export interface Peer {
   /** Aborted when the client has left, in every phase, or with the RouterError for which the router ends it. */
   readonly signal: AbortSignal;
   /** Monotonic milliseconds at which the request came. */
@@ -8,4 +8,10 @@ export interface Client {
   readonly allowSilence: () => void;
   /** Puts the server's limit on silence back: whoever allowed it must. */
   readonly limitSilence: () => void;
+}
+
+/** The other end of a request to an engine. */
+export interface Client extends Peer {
+  /** The request has ended, however it did; once more is nothing. */
+  readonly over: () => void;
 }

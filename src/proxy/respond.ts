@@ -52,6 +52,7 @@ export const createRespond = ({ metrics, answerFields, clock, log }: RespondDeps
       const usage = filter?.usage() ?? readUsage(last, before);
       if (usage) ticket.tokens(usage);
       attempt.answered(as);
+      client.over();
     };
     if (!rest) {
       endWell(first);
@@ -78,7 +79,10 @@ export const createRespond = ({ metrics, answerFields, clock, log }: RespondDeps
       },
       onEnd: (how, cause) => {
         if (how === "done") endWell(tail.last(), tail.before(), endStatus);
-        else attempt.brokeOff(how);
+        else {
+          attempt.brokeOff(how);
+          client.over();
+        }
         if (how !== "failed") return;
         log.warning(`Request ${call.id} broke off while its answer streamed: ${describeError(cause)}`);
       },

@@ -111,6 +111,9 @@ describe("the compiled router's metrics, in front of a simulated engine", () => 
     expect(idle.value("vllm_router_active_streams")).toBe(0);
     expect(idle.value("vllm_router_attempts_total", { outcome: "client_closed" })).toBe(20);
     expect(idle.value("vllm:num_incoming_requests_total", { model: "m" })).toBe(20);
+    expect(idle.value("process_cpu_seconds_total")).toBeGreaterThan(0);
+    expect(idle.value("process_resident_memory_bytes")).toBeGreaterThan(10_000_000);
+    expect(idle.value("vllm_router_log_lines_dropped_total")).toBe(0);
     for (const name of [
       "router_cpu_usage_percent",
       "router_memory_usage_percent",

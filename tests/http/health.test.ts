@@ -45,6 +45,13 @@ describe("/livez", () => {
 });
 
 describe("/readyz", () => {
+  test("says when to ask again while it is 503", () => {
+    const { answers, become } = start();
+    expect(answers.readyz(false).headers.get("retry-after")).toBeNull();
+    become(none);
+    expect(answers.readyz(false).headers.get("retry-after")).toBe("5");
+  });
+
   test("is 503 while no engine can be routed to", async () => {
     const { answers, become } = start();
     expect(await read(answers.readyz(false))).toEqual([200, { status: "ready" }]);

@@ -1,14 +1,18 @@
 import { describe, expect, test } from "bun:test";
+import { closeSync, openSync } from "node:fs";
 import type { HostReading } from "../../src/core/host-usage.ts";
 import { createHostSampler, usageBetween } from "../../src/metrics/host-sampler.ts";
 import { readHost } from "../../src/platform.ts";
 import { createTestLog } from "../discovery/engines.ts";
 import { createTestClock, settle } from "../support/clock.ts";
 
+const own = { cpuSeconds: 1, residentBytes: 2, startedAt: 3 };
+
 const reading = (parts: Partial<HostReading> = {}): HostReading => ({
   cpu: { total: 1000, idle: 900 },
   memory: { total: 64, available: 48 },
   disk: { used: 30, available: 10 },
+  process: own,
   ...parts,
 });
 
@@ -30,7 +34,7 @@ const start = (readings: readonly (HostReading | Error)[]) => {
 };
 
 const busier = reading({ cpu: { total: 2000, idle: 1650 } });
-const used = { cpuPercent: 25, memoryPercent: 25, diskPercent: 75 };
+const used = { cpuPercent: 25, memoryPercent: 25, diskPercent: 75, process: own };
 
 test("usage is the load between two readings, and the room that is taken at the later one", () => {
   expect(usageBetween(reading(), busier)).toEqual(used);
@@ -38,7 +42,12 @@ test("usage is the load between two readings, and the room that is taken at the 
 
 test("usage is 0 where nothing can be shared out", () => {
   const empty = reading({ memory: { total: 0, available: 0 }, disk: { used: 0, available: 0 } });
-  expect(usageBetween(empty, empty)).toEqual({ cpuPercent: 0, memoryPercent: 0, diskPercent: 0 });
+  expect(usageBetween(empty, empty)).toEqual({
+    cpuPercent: 0,
+    memoryPercent: 0,
+    diskPercent: 0,
+    process: own,
+  });
 });
 
 describe("a sampler", () => {
@@ -82,4 +91,20 @@ test("the real machine is read in figures that make sense", async () => {
   expect(cpu.total).toBeGreaterThan(cpu.idle);
   expect(memory.total).toBeGreaterThan(memory.available);
   for (const part of [cpu.idle, memory.available, disk.used, disk.available]) expect(part).toBeGreaterThan(0);
+});
+
+test("the real process is read in figures that make sense", async () => {
+  const { process: before } = await readHost();
+  const held = Array.from({ length: 5 }, () => openSync("/dev/null", "r"));
+  const { process: after } = await readHost();
+  for (const descriptor of held) closeSync(descriptor);
+  expect(after.cpuSeconds).toBeGreaterThan(before.cpuSeconds);
+  expect(after.cpuSeconds).toBeLessThan(600);
+  expect(after.residentBytes).toBeGreaterThan(10_000_000);
+  expect(Date.now() / 1000 - after.startedAt).toBeWithin(0, 600);
+  expect(after.startedAt).toBe(before.startedAt);
+  if (process.platform !== "linux") return;
+  expect(after.virtualBytes).toBeGreaterThan(after.residentBytes);
+  expect((after.openDescriptors ?? 0) - (before.openDescriptors ?? 0)).toBe(5);
+  expect(after.maxDescriptors).toBeGreaterThanOrEqual(after.openDescriptors ?? 0);
 });

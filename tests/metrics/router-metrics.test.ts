@@ -54,6 +54,12 @@ const reference = [
   ["router_cpu_usage_percent", "gauge", "CPU usage percent", ""],
   ["router_memory_usage_percent", "gauge", "Memory usage percent", ""],
   ["router_disk_usage_percent", "gauge", "Disk usage percent", ""],
+  ["process_virtual_memory_bytes", "gauge", "Virtual memory size in bytes.", ""],
+  ["process_resident_memory_bytes", "gauge", "Resident memory size in bytes.", ""],
+  ["process_start_time_seconds", "gauge", "Start time of the process since unix epoch in seconds.", ""],
+  ["process_cpu_seconds_total", "counter", "Total user and system CPU time spent in seconds.", ""],
+  ["process_open_fds", "gauge", "Number of open file descriptors.", ""],
+  ["process_max_fds", "gauge", "Maximum number of open file descriptors.", ""],
 ] as const;
 
 describe("the metrics of the Python router", () => {
@@ -74,6 +80,14 @@ describe("the metrics of the Python router", () => {
     cpuPercent: 10,
     memoryPercent: 20,
     diskPercent: 30,
+    process: {
+      cpuSeconds: 1.5,
+      residentBytes: 1000,
+      virtualBytes: 2000,
+      openDescriptors: 7,
+      maxDescriptors: 1024,
+      startedAt: 1_700_000_000,
+    },
   });
   const exposition = readExposition(text);
 
@@ -253,4 +267,27 @@ test("a scrape of 100 engines that all serve takes less than 5 ms", () => {
     `scrape of 100 engines: ${quickest.toFixed(2)} ms, median ${times[50]?.toFixed(2)} ms, ${bytes} bytes\n`,
   );
   expect(quickest).toBeLessThan(5);
+});
+
+test("what the system does not tell of the process has no series, and its processor time is counted up", () => {
+  const { metrics } = start();
+  const host = { cpuPercent: 1, memoryPercent: 2, diskPercent: 3 };
+  const read = (cpuSeconds: number) =>
+    readExposition(metrics.text([], { ...host, process: { cpuSeconds, residentBytes: 5, startedAt: 6 } }));
+  expect(read(1.5).value("process_cpu_seconds_total")).toBe(1.5);
+  const { value, labels } = read(4);
+  expect(value("process_cpu_seconds_total")).toBe(4);
+  for (const name of ["process_virtual_memory_bytes", "process_open_fds", "process_max_fds"])
+    expect(labels(name)).toEqual([]);
+});
+
+test("lines of the log that were dropped, and how late timers come, are counted", () => {
+  const { metrics, read } = start();
+  expect(read().labels("vllm_router_log_lines_dropped_total")).toEqual([]);
+  metrics.droppedLines(3);
+  metrics.droppedLines(5);
+  metrics.loopLag(20);
+  const { value } = read();
+  expect(value("vllm_router_log_lines_dropped_total")).toBe(5);
+  expect(value("vllm_router_event_loop_lag_seconds")).toBe(1);
 });

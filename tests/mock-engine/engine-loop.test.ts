@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { createEngineLoop, type EngineLoop, type LoopObserver } from "../../src/mock-engine/engine-loop.ts";
-import { createScheduler, type Scheduler, type Sequence } from "../../src/mock-engine/scheduler.ts";
+import { createScheduler, type Scheduler } from "../../src/mock-engine/scheduler.ts";
+import type { Sequence } from "../../src/mock-engine/sequence.ts";
 import { createManualClock, type ManualClock } from "./manual-clock.ts";
 
 const unobserved: LoopObserver = {

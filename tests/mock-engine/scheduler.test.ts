@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { createScheduler, type Sequence } from "../../src/mock-engine/scheduler.ts";
+import { createScheduler } from "../../src/mock-engine/scheduler.ts";
+import type { Sequence } from "../../src/mock-engine/sequence.ts";
 import { config, firstOf, run, submit } from "./virtual-time.ts";
 
 describe("the time of a request", () => {

@@ -1,4 +1,5 @@
-import type { Scheduler, SchedulerConfig, Sequence } from "../../src/mock-engine/scheduler.ts";
+import type { Scheduler, SchedulerConfig } from "../../src/mock-engine/scheduler.ts";
+import type { Sequence } from "../../src/mock-engine/sequence.ts";
 
 /** The defaults of `vllm-router mock-engine`. */
 export const config: SchedulerConfig = {

@@ -105,6 +105,7 @@ export const start = ({ engines, maxAttempts = 1, policy = roundRobin.create(), 
     arrivedAt: 0,
     allowSilence: () => (silences += 1),
     limitSilence: () => (silences -= 1),
+    over: () => {},
   };
   const send = async (isReplaySafe = true): Promise<Response | RouterError> => {
     const request = new Request(`http://router${path}`, { method: "POST", body: '{"model":"m"}' });

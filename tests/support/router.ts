@@ -1,5 +1,6 @@
 import { createLog, type WriteLine } from "../../src/core/log.ts";
 import type { ConfiguredBackend } from "../../src/config/backends.ts";
+import type { ReadMemory } from "../../src/core/memory-use.ts";
 import type { Config } from "../../src/config/config.ts";
 import { engineFetch, engineReach, systemClock, systemRandom } from "../../src/platform.ts";
 import { createRouter, type Router } from "../../src/router.ts";
@@ -31,6 +32,9 @@ interface TestRouterOptions {
   readonly countsStreams?: boolean;
   readonly answerFields?: Config["answerFields"];
   readonly isDraining?: () => boolean;
+  /** No limit unless it is given. */
+  readonly admission?: Config["admission"];
+  readonly readMemory?: ReadMemory;
 }
 
 /** Starts a router on a free port; disposing it closes every connection. */
@@ -63,6 +67,7 @@ export const startRouter = (options: TestRouterOptions): TestRouter => {
     engineStatsIntervalSeconds: options.engineStatsIntervalSeconds,
     logStatsIntervalSeconds: options.logStatsIntervalSeconds,
     engineApiKey: options.engineApiKey,
+    admission: options.admission,
   };
   const router = createRouter(config, {
     clock: systemClock,
@@ -71,6 +76,7 @@ export const startRouter = (options: TestRouterOptions): TestRouter => {
     reach: engineReach,
     random: systemRandom,
     isDraining: options.isDraining,
+    readMemory: options.readMemory,
   });
   const server = Bun.serve({
     hostname: config.server.host,

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { renderTable, type Table } from "../../src/demo/table.ts";
+import { renderTable, type Table } from "../../src/core/text-table.ts";
 
 const table: Table = {
   columns: [{ title: "name" }, { title: "why", isFlexible: true }, { title: "ms", align: "right" }],
