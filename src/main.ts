@@ -7,6 +7,7 @@ import {
   createProcessWriter,
   engineFetch,
   engineReach,
+  readDescriptors,
   readHost,
   systemClock,
   systemRandom,
@@ -65,6 +66,7 @@ const run = async (): Promise<number> => {
     droppedLines: writer.dropped,
     readMemory: async () => readCgroupMemory(),
     collect: collectGarbage,
+    descriptors: await readDescriptors(),
     random: systemRandom,
     faults,
     onHangup: (task) => {

@@ -1,8 +1,9 @@
-import { write as writeFileDescriptor } from "node:fs";
+import { closeSync, openSync, write as writeFileDescriptor } from "node:fs";
 import { readdir, readFile, statfs } from "node:fs/promises";
 import { connect } from "node:net";
 import { cpus, freemem, totalmem } from "node:os";
 import type { Clock } from "./core/clock.ts";
+import type { Descriptors } from "./core/descriptors.ts";
 import { createLineWriter, type LineWriter } from "./core/line-writer.ts";
 import type { EngineFetch } from "./core/engine-fetch.ts";
 import type { EngineReach } from "./core/engine-reach.ts";
@@ -65,6 +66,9 @@ const numberIn = (text: string, pattern: RegExp): number | undefined => {
   return found === undefined ? undefined : Number(found);
 };
 
+/** The soft limit, which the runtime raises to the hard one at the start. */
+const MAX_FILES = /^Max open files\s+(\d+)/m;
+
 const readProcess = async (): Promise<ProcessUsage> => {
   const [status, limits, descriptors] = await Promise.all([
     readProc("/proc/self/status"),
@@ -78,7 +82,7 @@ const readProcess = async (): Promise<ProcessUsage> => {
     residentBytes: process.memoryUsage.rss(),
     virtualBytes: kilobytes && kilobytes * 1024,
     openDescriptors: descriptors?.length,
-    maxDescriptors: numberIn(limits, /^Max open files\s+(\d+)/m),
+    maxDescriptors: numberIn(limits, MAX_FILES),
     startedAt: performance.timeOrigin / 1000,
   };
 };
@@ -95,6 +99,22 @@ export const readHost: ReadHost = async () => {
     disk: { used: blocks - bfree, available: bavail },
     process: usage,
   };
+};
+
+/** Counted by number, which only systems with such limits and numbers do. */
+export const readDescriptors = async (): Promise<Descriptors | undefined> => {
+  const limit = numberIn(await readProc("/proc/self/limits"), MAX_FILES);
+  if (limit === undefined) return undefined;
+  const next = (): number => {
+    try {
+      const descriptor = openSync("/dev/null", "r");
+      closeSync(descriptor);
+      return descriptor;
+    } catch {
+      return limit;
+    }
+  };
+  return { limit, next };
 };
 
 /** Begins to collect garbage beside what else is to be done. */

@@ -3,6 +3,7 @@ import { readEnvironment } from "../config/environment.ts";
 import { type Problem, describeProblem, exitCodeOf } from "../config/problem.ts";
 import { defaultSettings, mergeSettings, readOptions } from "../config/sources.ts";
 import type { Clock } from "../core/clock.ts";
+import type { Descriptors } from "../core/descriptors.ts";
 import type { EngineFetch } from "../core/engine-fetch.ts";
 import type { EngineReach } from "../core/engine-reach.ts";
 import type { ReadHost } from "../core/host-usage.ts";
@@ -27,6 +28,7 @@ export interface CliPlatform {
   readonly droppedLines?: (() => number) | undefined;
   readonly readMemory?: ReadMemory | undefined;
   readonly collect?: (() => void) | undefined;
+  readonly descriptors?: Descriptors | undefined;
   /** From 0, below 1. */
   readonly random: () => number;
   readonly faults: Faults;

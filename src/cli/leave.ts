@@ -24,6 +24,7 @@ interface LeaveDeps {
 
 /** Time that the clients have to take the last words. */
 const LAST_WORDS_MS = 1000;
+const LOOK_MS = 20;
 
 const requests = (count: number): string => `${count} request${count === 1 ? "" : "s"}`;
 
@@ -52,11 +53,17 @@ export const leave = async (
       `Ending: no new requests; ${server.pendingRequests} under way may finish within ${timeoutMs / 1000} s, a second signal cuts them`,
     );
   }
-  await wait(timeoutMs, stopped, isUrgent);
+  // The server itself also waits for connections on which nobody has said anything, or only half of it.
+  const over = new AbortController();
+  const answered = async (): Promise<void> => {
+    while (!over.signal.aborted && server.pendingRequests > 0) await wait(LOOK_MS, stopped);
+  };
+  await wait(timeoutMs, stopped, answered(), isUrgent);
+  over.abort();
   if (server.pendingRequests > 0) {
     log.warning(`Cutting ${requests(server.pendingRequests)} that did not end in time`);
     cut();
-    await wait(LAST_WORDS_MS, stopped);
   }
+  await wait(LAST_WORDS_MS, stopped);
   await server.stop(true);
 };

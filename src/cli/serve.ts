@@ -9,6 +9,7 @@ import { createRouter, type Legacy } from "../router.ts";
 import { version } from "../version.ts";
 import { type CliPlatform, describeError } from "./command.ts";
 import { leave } from "./leave.ts";
+import { createListener, type Listener, mostRequests } from "./listener.ts";
 import type { GivenConfig } from "./router-config.ts";
 
 const internalError = (): Response =>
@@ -16,6 +17,13 @@ const internalError = (): Response =>
     { error: { message: "The router failed on this request.", type: "internal_error", code: "internal" } },
     { status: 500 },
   );
+
+/** No more requests at once than the descriptors carry. */
+const limitTo = (config: Config, most: number): Config => {
+  const { admission } = config;
+  const maxConcurrent = Math.min(admission?.maxConcurrent ?? most, most);
+  return { ...config, ...(admission && { admission: { ...admission, maxConcurrent } }) };
+};
 
 /** Sentry is loaded only where it is asked for. */
 const startReports = async ({ sentryDsn, engineApiKey, routing, discovery }: Config, clock: Clock) => {
@@ -44,6 +52,7 @@ type ServePlatform = Pick<
   | "droppedLines"
   | "readMemory"
   | "collect"
+  | "descriptors"
   | "random"
   | "faults"
   | "onHangup"
@@ -71,11 +80,17 @@ export const serveRouter = async (
   const secrets = config.engineApiKey === undefined ? [] : [config.engineApiKey];
   const log = createLog({ ...config.log, secrets, isColored }, { clock, write });
   const { fetch, reach, readHost, readMemory, collect, droppedLines, random } = platform;
-  const { onHangup, stop, stopAccepting, stopNow } = platform;
+  const { descriptors, onHangup, stop, stopAccepting, stopNow } = platform;
   faults.logTo(log);
   await using reports = await startReports(config, clock);
   using _told = reports && faults.tell(reports.report);
   for (const warning of warnings) log.warning(warning);
+  const { maxConcurrent = 0 } = config.admission ?? {};
+  if (descriptors && mostRequests(descriptors) < maxConcurrent) {
+    log.warning(
+      `${descriptors.limit} files may be open, which is enough for ${mostRequests(descriptors)} requests at once; for ${maxConcurrent} raise the limit to ${Math.ceil(maxConcurrent * 2.5)} (ulimit -n, LimitNOFILE)`,
+    );
+  }
 
   if (discovery.kind === "k8s") {
     log.error("Discovery in Kubernetes is not available yet");
@@ -83,8 +98,9 @@ export const serveRouter = async (
   }
   const isDraining = () => stop.aborted;
   const lent = { clock, log, fetch, reach, readHost, readMemory, collect, droppedLines, random, isDraining };
+  const mostOpen = descriptors ? mostRequests(descriptors) : Number.POSITIVE_INFINITY;
   const create = (next: Config, reloadStatus: () => ReloadStatus, previous?: Legacy) =>
-    createRouter(next, { ...lent, reloadStatus }, previous);
+    createRouter(limitTo(next, mostOpen), { ...lent, reloadStatus }, previous);
   await using router =
     config.file && file
       ? createLiveRouter(
@@ -92,12 +108,12 @@ export const serveRouter = async (
           { ...config.file, ...file, warnings },
           { clock, log, create, onFailure: reports?.report },
         )
-      : createRouter(config, lent);
+      : createRouter(limitTo(config, mostOpen), lent);
   using _hangup = "look" in router ? onHangup(() => void router.look()) : undefined;
-  const listen = () =>
+  const listen = (port: number) =>
     Bun.serve({
       hostname: settings.host,
-      port: settings.port,
+      port,
       idleTimeout: settings.idleTimeoutSeconds,
       // Otherwise a second router takes the same port without a word, and half of the connections.
       reusePort: false,
@@ -111,15 +127,15 @@ export const serveRouter = async (
         return internalError();
       },
     });
-  let server: ReturnType<typeof listen>;
+  let server: Listener;
   try {
-    server = listen();
+    server = createListener(settings.port, { listen, descriptors, clock, log });
   } catch (error) {
     log.error(`Cannot listen on ${settings.host}:${settings.port}: ${describeError(error)}`);
     return 1;
   }
   const what = `${describeDiscovery(discovery)}, ${routing.logic}`;
-  log.info(`vllm-router ${version} listens on ${server.url.origin}: ${what}`);
+  log.info(`vllm-router ${version} listens on ${server.origin}: ${what}`);
 
   await aborted(stop);
   await leave(config.leaving, { server, clock, log, stopAccepting, stopNow, cut: router.cut });

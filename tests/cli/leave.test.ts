@@ -38,6 +38,7 @@ const start = (options: Partial<LeaveOptions> = {}) => {
   let isOver = false;
   return {
     clock,
+    port: server.port ?? 0,
     stopAccepting,
     stopNow,
     lines,
@@ -88,6 +89,19 @@ describe("until the delay is over", () => {
     await leaving.leave();
     expect(leaving.lines).toEqual([]);
   });
+});
+
+test("a connection on which nobody has asked for anything is not waited for as a request is", async () => {
+  using leaving = start({ delayMs: 0 });
+  using silent = sendRaw(leaving.port, "GET / HTTP/1.1\r\n");
+  // Whoever comes later is answered later.
+  expect(await leaving.ask()).toContain("whole");
+  const left = leaving.leave();
+  await settle();
+  expect(leaving.clock.waiting()).toEqual([1000]);
+  leaving.clock.advance(1000);
+  await left;
+  expect([await silent.closed(), leaving.cuts()]).toEqual(["", 0]);
 });
 
 describe("requests under way", () => {
