@@ -36,7 +36,7 @@ export const createMetricsAnswer =
     if (droppedLines) metrics.droppedLines(droppedLines());
     metrics.admission({ underWay: admission.underWay, waiting: admission.queue.depth() });
     if (reloadStatus) metrics.reloads(reloadStatus());
-    if (discoveryStatus) metrics.discovery(discoveryStatus());
+    metrics.discovery(discoveryStatus?.());
     return new Response(metrics.text(engines, hostUsage()), {
       headers: { "content-type": "text/plain; version=0.0.4; charset=utf-8" },
     });

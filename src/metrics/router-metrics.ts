@@ -8,6 +8,7 @@ import type { ReloadStatus } from "../core/reload-status.ts";
 import type { RequestObserver, RequestStats } from "../core/request-stats.ts";
 import { type AdmissionSeries, createAdmissionSeries } from "./admission-series.ts";
 import { OTHER_MODEL } from "./catalog.ts";
+import { writeDiscovery } from "./discovery-series.ts";
 import { createHostSeries } from "./host-series.ts";
 import { createRegistry } from "./registry.ts";
 import type { Value } from "./series.ts";
@@ -49,8 +50,8 @@ export interface RouterMetrics extends AdmissionSeries {
   readonly loopLag: (ms: number) => void;
   /** Lines of the log that were dropped until now. */
   readonly droppedLines: (total: number) => void;
-  /** How well the cluster is known in which engines are found. */
-  readonly discovery: (status: DiscoveryStatus) => void;
+  /** How well the cluster is known in which engines are found; nothing where they are found otherwise. */
+  readonly discovery: (status: DiscoveryStatus | undefined) => void;
   /** The text of a scrape; what is not of these engines is dropped. */
   readonly text: (engines: readonly EngineReading[], host: HostUsage | undefined) => string;
 }
@@ -246,14 +247,7 @@ export const createRouterMetrics = (
       counter("vllm_router_log_lines_dropped_total", {}).add(total - dropped);
       dropped = total;
     },
-    discovery: ({ isSynced, staleMs, engines }) => {
-      gauge("vllm_router_discovery_synced", {}).set(isSynced ? 1 : 0);
-      gauge("vllm_router_discovery_staleness_seconds", {}).set(
-        staleMs === undefined ? undefined : staleMs / 1000,
-      );
-      for (const state of ["serving", "waiting", "unready"] as const)
-        gauge("vllm_router_discovery_engines", { state }).set(engines[state]);
-    },
+    discovery: (status) => writeDiscovery(status, registry),
     text: (engines, host) => {
       const servers = new Set(engines.map(({ url }) => url));
       registry.keepServers(servers);

@@ -25,7 +25,7 @@ describe("sleep", () => {
     const started = start();
     const { engines, set, pass } = started;
     let answer = true;
-    engines.answerSleep(url("a"), () => Response.json({ is_sleeping: answer }));
+    engines.answer(url("a"), () => Response.json({ is_sleeping: answer }), "/is_sleeping");
     engines.answer(url("a"), serving("m"));
     set.see(object("a", { canSleep: true }));
     await pass(0);
@@ -33,7 +33,7 @@ describe("sleep", () => {
     answer = false;
     await pass(30_000);
     expect(isAsleep(started)).toBe(false);
-    engines.answerSleep(url("a"), () => new Response("", { status: 404 }));
+    engines.answer(url("a"), () => new Response("", { status: 404 }), "/is_sleeping");
     await pass(60_000);
     expect(isAsleep(started)).toBe(false);
   });
@@ -43,10 +43,10 @@ describe("sleep", () => {
     const { engines, set, sleep, pass } = started;
     const { promise, resolve } = Promise.withResolvers<Response>();
     engines.answer(url("a"), serving("m"));
-    engines.answerSleep(url("a"), () => Response.json({ is_sleeping: false }));
+    engines.answer(url("a"), () => Response.json({ is_sleeping: false }), "/is_sleeping");
     set.see(object("a", { canSleep: true }));
     await pass(0);
-    engines.answerSleep(url("a"), async () => promise);
+    engines.answer(url("a"), async () => promise, "/is_sleeping");
     await pass(30_000);
     sleep.set(idOf(started), true);
     resolve(Response.json({ is_sleeping: false }));

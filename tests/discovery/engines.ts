@@ -14,10 +14,8 @@ export interface Ask {
 export interface FakeEngines {
   readonly fetch: EngineFetch;
   readonly asks: readonly Ask[];
-  /** Sets what the engine at the base URL does from now on; one that was given nothing refuses. */
-  readonly answer: (baseUrl: string, how: () => Response | Promise<Response>) => void;
-  /** The same for `/is_sleeping`. */
-  readonly answerSleep: (baseUrl: string, how: () => Response | Promise<Response>) => void;
+  /** Sets what the engine at the base URL does from now on, for its models unless told otherwise; the rest refuses. */
+  readonly answer: (baseUrl: string, how: () => Response | Promise<Response>, path?: string) => void;
 }
 
 /** Engines that refuse connections until a test says otherwise. */
@@ -26,8 +24,7 @@ export const createFakeEngines = (clock: Clock): FakeEngines => {
   const answers = new Map<string, () => Response | Promise<Response>>();
   return {
     asks,
-    answer: (baseUrl, how) => answers.set(`${baseUrl}/v1/models`, how),
-    answerSleep: (baseUrl, how) => answers.set(`${baseUrl}/is_sleeping`, how),
+    answer: (baseUrl, how, path = "/v1/models") => answers.set(`${baseUrl}${path}`, how),
     fetch: async (url, request) => {
       asks.push({ url, at: clock.monotonic(), request });
       const { signal } = request;
