@@ -9,6 +9,7 @@ import type { ReadHost } from "./core/host-usage.ts";
 import type { Log } from "./core/log.ts";
 import type { ReadMemory } from "./core/memory-use.ts";
 import type { ReloadStatus } from "./core/reload-status.ts";
+import type { SampleTrace } from "./core/request-trace.ts";
 import type { Config } from "./config/config.ts";
 import { createDiscovery } from "./discovery/index.ts";
 import { createFleet } from "./fleet/fleet.ts";
@@ -62,6 +63,8 @@ export interface Platform {
   readonly readMemory?: ReadMemory | undefined;
   /** Has garbage collected; nothing where it is not lent. */
   readonly collect?: (() => void) | undefined;
+  /** Absent where no request is traced. */
+  readonly sampleTrace?: SampleTrace | undefined;
   /** Told which engine was chosen for a request and why; the demo shows it. */
   readonly onRouted?: ((routed: Routed) => void) | undefined;
 }
@@ -102,7 +105,7 @@ export interface Router extends AsyncDisposable {
  * another goes on with what that knows of engines that stay, and shares the accounts of requests.
  */
 export const createRouter = (config: Config, platform: Platform, previous?: Legacy): Router => {
-  const { clock, log, fetch, reach, random, reloadStatus, onRouted } = platform;
+  const { clock, log, fetch, reach, random, reloadStatus, sampleTrace, onRouted } = platform;
   const { isDraining = () => false } = platform;
   const parts = new AsyncDisposableStack();
   const { aliases, engineApiKey } = config;
@@ -291,7 +294,7 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
   const isClosing = (): boolean => isDraining() || (memory?.isTight() ?? false);
 
   return {
-    fetch: createEntrance({ app, clients, clock, log, isClosing }),
+    fetch: createEntrance({ app, clients, clock, log, isClosing, sampleTrace }),
     cut: () => clients.cut(new RouterError("router_shutdown", "The router ends; please try again.")),
     legacy: () => ({
       routing: config.routing,

@@ -91,7 +91,7 @@ describe("the direction of imports", () => {
     const early = findings((text) => text.match(/^import (?!type)[^;]*"[^"]*\/features\/[^"]*"/gm) ?? []);
     expect(early).toEqual([]);
     const late = findings((text) => text.match(/await import\("[^"]*\/features\/[^"]*"\)/g) ?? []);
-    expect(late).toEqual(['cli/serve.ts: await import("../features/sentry/error-reports.ts")']);
+    expect(late).toEqual(['cli/serve.ts: await import("../features/sentry/sentry.ts")']);
   });
 
   test("names files that are there", () => {

@@ -1,6 +1,5 @@
 import type { Config } from "../config/config.ts";
 import { aborted } from "../core/aborted.ts";
-import type { Clock } from "../core/clock.ts";
 import { createLog } from "../core/log.ts";
 import type { ReloadStatus } from "../core/reload-status.ts";
 import { describeDiscovery } from "../discovery/index.ts";
@@ -26,17 +25,20 @@ const limitTo = (config: Config, most: number): Config => {
 };
 
 /** Sentry is loaded only where it is asked for. */
-const startReports = async ({ sentryDsn, engineApiKey, routing, discovery }: Config, clock: Clock) => {
-  if (sentryDsn === undefined) return undefined;
-  const { createErrorReports } = await import("../features/sentry/error-reports.ts");
-  return createErrorReports(
+const startSentry = async (
+  { sentry, engineApiKey, routing, discovery }: Config,
+  deps: Pick<CliPlatform, "clock" | "random">,
+) => {
+  if (sentry === undefined) return undefined;
+  const { createSentry } = await import("../features/sentry/sentry.ts");
+  return createSentry(
     {
-      dsn: sentryDsn,
+      ...sentry,
       release: `vllm-router@${version}`,
       tags: { routing_logic: routing.logic, service_discovery: discovery.kind },
-      secrets: engineApiKey === undefined ? [sentryDsn] : [sentryDsn, engineApiKey],
+      secrets: engineApiKey === undefined ? [sentry.dsn] : [sentry.dsn, engineApiKey],
     },
-    { clock },
+    deps,
   );
 };
 
@@ -82,8 +84,8 @@ export const serveRouter = async (
   const { fetch, reach, readHost, readMemory, collect, droppedLines, random } = platform;
   const { descriptors, onHangup, stop, stopAccepting, stopNow } = platform;
   faults.logTo(log);
-  await using reports = await startReports(config, clock);
-  using _told = reports && faults.tell(reports.report);
+  await using sentry = await startSentry(config, { clock, random });
+  using _told = sentry && faults.tell(sentry.report);
   for (const warning of warnings) log.warning(warning);
   const { maxConcurrent = 0 } = config.admission ?? {};
   if (descriptors && mostRequests(descriptors) < maxConcurrent) {
@@ -97,7 +99,9 @@ export const serveRouter = async (
     return 1;
   }
   const isDraining = () => stop.aborted;
-  const lent = { clock, log, fetch, reach, readHost, readMemory, collect, droppedLines, random, isDraining };
+  const told = { onFailure: sentry?.report, sampleTrace: sentry?.sampleTrace };
+  const read = { readHost, readMemory, collect, droppedLines };
+  const lent = { clock, log, fetch, reach, random, isDraining, ...read, ...told };
   const mostOpen = descriptors ? mostRequests(descriptors) : Number.POSITIVE_INFINITY;
   const create = (next: Config, reloadStatus: () => ReloadStatus, previous?: Legacy) =>
     createRouter(limitTo(next, mostOpen), { ...lent, reloadStatus }, previous);
@@ -106,7 +110,7 @@ export const serveRouter = async (
       ? createLiveRouter(
           config,
           { ...config.file, ...file, warnings },
-          { clock, log, create, onFailure: reports?.report },
+          { clock, log, create, onFailure: sentry?.report },
         )
       : createRouter(limitTo(config, mostOpen), lent);
   using _hangup = "look" in router ? onHangup(() => void router.look()) : undefined;

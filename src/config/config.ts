@@ -14,6 +14,14 @@ import type { Problem } from "./problem.ts";
 import { type Settings, nameOf, readOptions } from "./sources.ts";
 import { resolveStaticDiscovery } from "./static-discovery.ts";
 
+/** Where errors and traces are sent. */
+interface SentryConfig {
+  /** Never printed. */
+  readonly dsn: string;
+  /** The part of all requests that is traced, from 0 to 1. */
+  readonly tracesSampleRate: number;
+}
+
 /** Everything that a router is made from; valid as a whole. */
 export interface Config {
   readonly server: {
@@ -54,8 +62,8 @@ export interface Config {
   /** The file that is looked at again while the router runs, and what is in effect of its options. */
   readonly file?: (ConfigFile & { readonly intervalMs: number }) | undefined;
   readonly dynamicConfig?: DynamicConfig | undefined;
-  /** Where errors are reported; absent where they are not. Never printed. */
-  readonly sentryDsn?: string | undefined;
+  /** Absent where nothing is reported. */
+  readonly sentry?: SentryConfig | undefined;
   /** Sent to engines with the router's own questions (`VLLM_API_KEY`); never printed. */
   readonly engineApiKey?: string | undefined;
 }
@@ -79,7 +87,6 @@ interface Input {
 
 // Whoever reports errors with the reference passes these, so they are no errors.
 const ineffective = {
-  sentryTracesSampleRate: "errors are sent, requests are not traced",
   sentryProfileSessionSampleRate: "the runtime has no profiler for Sentry",
 } as const;
 
@@ -207,7 +214,9 @@ export const parseConfig = ({
       },
       engineStatsIntervalSeconds: values.engineStatsInterval,
       ...(values.logStats && { logStatsIntervalSeconds: values.logStatsInterval }),
-      ...(values.sentryDsn && { sentryDsn: values.sentryDsn }),
+      ...(values.sentryDsn && {
+        sentry: { dsn: values.sentryDsn, tracesSampleRate: values.sentryTracesSampleRate },
+      }),
       ...(file && {
         file: { ...file, intervalMs: values.dynamicConfigIntervalSeconds * 1000 },
         dynamicConfig: describeDynamicConfig(effective),

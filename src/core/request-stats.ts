@@ -46,6 +46,26 @@ export interface RequestWatcher {
   readonly ended: (outcome: RequestOutcome, elapsedMs: number, wasStream: boolean) => void;
 }
 
+/** Tells two of the same request. */
+export const watchBoth = (one: RequestWatcher, other: RequestWatcher): RequestWatcher => ({
+  began: () => {
+    one.began();
+    other.began();
+  },
+  streamBegan: (elapsedMs) => {
+    one.streamBegan(elapsedMs);
+    other.streamBegan(elapsedMs);
+  },
+  tokens: (usage) => {
+    one.tokens(usage);
+    other.tokens(usage);
+  },
+  ended: (outcome, elapsedMs, wasStream) => {
+    one.ended(outcome, elapsedMs, wasStream);
+    other.ended(outcome, elapsedMs, wasStream);
+  },
+});
+
 /** What is told of requests to one engine for one model, chunk by chunk. */
 export interface RequestObserver extends RequestWatcher {
   /** Further bytes of a stream came, so long after those before. */

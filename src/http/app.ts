@@ -39,7 +39,9 @@ export const createApp = (deps: AppDeps): Hono<Env> => {
   const maxBodyBytes = deps.maxRequestBodyBytes;
   const app = new Hono<Env>();
 
-  const forwarded = async ({ req, env }: Context<Env>, { path, isReplaySafe }: ForwardedRoute) => {
+  const forwarded = async ({ req, env }: Context<Env>, route: ForwardedRoute) => {
+    const { method, path, isReplaySafe, pattern } = route;
+    env.client.trace?.routed(`${method} ${pattern ?? path}`);
     admission.check();
     const call = await readCall({ id: env.requestId, request: req.raw, path, isReplaySafe, maxBodyBytes });
     const { leave } = await admission.enter(env.client);

@@ -9,8 +9,8 @@ export interface IdleLimiter {
 
 /** The clients of all requests. */
 export interface Clients {
-  /** The client of a request that came at that monotonic time. */
-  readonly of: (request: Request, server: IdleLimiter, arrivedAt: number) => Peer;
+  /** The client of a request. */
+  readonly of: (request: Request, server: IdleLimiter, arrival: Pick<Peer, "arrivedAt" | "trace">) => Peer;
   /** Ends every request that waits for an engine or its answer; the error is what the client is told. */
   readonly cut: (error: RouterError) => void;
 }
@@ -22,7 +22,7 @@ export interface Clients {
 export const createClients = (idleTimeoutSeconds: number): Clients => {
   const waiting = new Set<AbortController>();
   return {
-    of: (request, server, arrivedAt) => {
+    of: (request, server, { arrivedAt, trace }) => {
       const ending = new AbortController();
       const { signal } = request;
       const leave = (): void => ending.abort(reasonOf(signal));
@@ -31,6 +31,7 @@ export const createClients = (idleTimeoutSeconds: number): Clients => {
       return {
         signal: ending.signal,
         arrivedAt,
+        trace,
         allowSilence: () => {
           waiting.add(ending);
           server.timeout(request, 0);

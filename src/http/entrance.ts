@@ -1,6 +1,8 @@
 import type { Clock } from "../core/clock.ts";
 import { reasonOf } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
+import type { SampleTrace } from "../core/request-trace.ts";
+import type { Peer } from "../proxy/client.ts";
 import { requestIdOf } from "../proxy/request-id.ts";
 import type { Admitted } from "./app.ts";
 import type { Clients, IdleLimiter } from "./client.ts";
@@ -17,15 +19,20 @@ interface EntranceDeps {
   readonly log: Log;
   /** Whether clients have to connect anew after their answer. */
   readonly isClosing: () => boolean;
+  /** Absent where no request is traced. */
+  readonly sampleTrace?: SampleTrace | undefined;
 }
 
 /** Where requests come in: takes the time, gives the id, passes the gate, and makes answers of errors. */
-export const createEntrance = ({ app, clients, clock, log, isClosing }: EntranceDeps): Entrance => {
-  const answer = async (request: Request, server: IdleLimiter, requestId: string): Promise<Response> => {
-    const arrivedAt = clock.monotonic();
+export const createEntrance = ({ sampleTrace, ...deps }: EntranceDeps): Entrance => {
+  const { app, clients, clock, log, isClosing } = deps;
+  type Arrival = Pick<Peer, "arrivedAt" | "trace"> & { readonly requestId: string };
+
+  const answer = async (request: Request, server: IdleLimiter, arrival: Arrival): Promise<Response> => {
+    const { requestId } = arrival;
     try {
       admit(request);
-      const client = clients.of(request, server, arrivedAt);
+      const client = clients.of(request, server, arrival);
       const response = await app.fetch(request, { requestId, client });
       if (!response.headers.has("x-request-id")) response.headers.set("x-request-id", requestId);
       return response;
@@ -39,7 +46,11 @@ export const createEntrance = ({ app, clients, clock, log, isClosing }: Entrance
   };
 
   return async (request, server) => {
-    const response = await answer(request, server, requestIdOf(request.headers));
+    const arrivedAt = clock.monotonic();
+    const trace = sampleTrace?.(arrivedAt);
+    const requestId = requestIdOf(request.headers);
+    const response = await answer(request, server, { arrivedAt, trace, requestId });
+    trace?.answered(response.status);
     if (isClosing()) response.headers.set("connection", "close");
     return response;
   };

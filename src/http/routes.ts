@@ -5,6 +5,8 @@ export interface ForwardedRoute {
   readonly method: "GET" | "POST";
   readonly path: string;
   readonly isReplaySafe: ReplaySafety;
+  /** What stands for a path that is a client's own words. */
+  readonly pattern?: string;
 }
 
 const pure: ReplaySafety = () => true;
@@ -58,4 +60,5 @@ export const passedThrough = (method: "GET" | "POST", path: string): ForwardedRo
   method,
   path,
   isReplaySafe: method === "GET" ? pure : never,
+  pattern: "/v1/*",
 });

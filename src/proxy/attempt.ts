@@ -2,7 +2,7 @@ import type { Clock } from "../core/clock.ts";
 import type { Endpoint } from "../core/endpoint.ts";
 import { describeError, type EngineErrorCode, errorTable, RouterError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
-import type { RequestOutcome } from "../core/request-stats.ts";
+import { type RequestOutcome, watchBoth } from "../core/request-stats.ts";
 import type { Trial } from "../health/outliers.ts";
 import { verdictOf } from "../health/verdict.ts";
 import type { RequestSeries, RouterMetrics } from "../metrics/router-metrics.ts";
@@ -65,7 +65,9 @@ export const createAttempts = ({ requests, metrics, clock, log }: AttemptDeps) =
     const { call, client, model, endpoint, plan, trial } = on;
     const series = metrics.seriesOf(endpoint.url, model);
     series.routed(plan.rule);
-    const ticket = requests.begin(endpoint.id, series, plan.watcher);
+    const traced = client.trace?.attempt(endpoint.id, model);
+    const watcher = traced && plan.watcher ? watchBoth(traced, plan.watcher) : (traced ?? plan.watcher);
+    const ticket = requests.begin(endpoint.id, series, watcher);
     client.allowSilence();
 
     let isOver = false;

@@ -1,3 +1,5 @@
+import type { RequestTrace } from "../core/request-trace.ts";
+
 /** The other end of a connection. */
 export interface Peer {
   /** Aborted when the client has left, in every phase, or with the RouterError for which the router ends it. */
@@ -8,6 +10,8 @@ export interface Peer {
   readonly allowSilence: () => void;
   /** Puts the server's limit on silence back: whoever allowed it must. */
   readonly limitSilence: () => void;
+  /** Absent where the request is not traced. */
+  readonly trace?: RequestTrace | undefined;
 }
 
 /** The other end of a request to an engine. */

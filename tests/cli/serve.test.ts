@@ -105,12 +105,16 @@ test("a port that is taken is one line and exit 1", async () => {
 });
 
 test("warnings of the configuration are in the log", async () => {
-  const router = await serve(["http://127.0.0.1:9", "--sentry-traces-sample-rate=1", "--log-format=json"]);
+  const router = await serve([
+    "http://127.0.0.1:9",
+    "--sentry-profile-session-sample-rate=1",
+    "--log-format=json",
+  ]);
   router.stop.abort();
   await router.ended;
   const [line = "{}"] = router.stderr().split("\n");
   expect(JSON.parse(line)).toMatchObject({
     level: "WARNING",
-    message: "--sentry-traces-sample-rate has no effect: errors are sent, requests are not traced",
+    message: "--sentry-profile-session-sample-rate has no effect: the runtime has no profiler for Sentry",
   });
 });

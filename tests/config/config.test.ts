@@ -82,12 +82,12 @@ describe("the address for error reports", () => {
   test.each(["https://key@o1.ingest.sentry.io/42", "http://key:old@10.0.0.1:9000/sub/path/7"])(
     "may be %s",
     (dsn) => {
-      expect(configOf(withDsn(dsn)).sentryDsn).toBe(dsn);
+      expect(configOf(withDsn(dsn)).sentry).toEqual({ dsn, tracesSampleRate: 0.1 });
     },
   );
 
   test("is absent where it is blank", () => {
-    expect(configOf(withDsn("")).sentryDsn).toBeUndefined();
+    expect(configOf(withDsn("")).sentry).toBeUndefined();
   });
 
   test.each(["sentry.io", "https://host/1", "https://key@host", "https://key@host/x", "ftp://key@host/1"])(
@@ -99,10 +99,10 @@ describe("the address for error reports", () => {
     },
   );
 
-  test("is beside rates that have no effect, which is said", () => {
-    const argv = [...withDsn("https://key@host/1"), "--sentry-traces-sample-rate=0.5"];
+  test("is beside a rate that has no effect, which is said", () => {
+    const argv = [...withDsn("https://key@host/1"), "--sentry-profile-session-sample-rate=0.5"];
     expect(parse(argv).warnings).toEqual([
-      "--sentry-traces-sample-rate has no effect: errors are sent, requests are not traced",
+      "--sentry-profile-session-sample-rate has no effect: the runtime has no profiler for Sentry",
     ]);
   });
 });

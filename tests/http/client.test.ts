@@ -7,7 +7,7 @@ test("a client's connection may be silent while an engine thinks, and has the se
   const leaving = new AbortController();
   const request = new Request("http://router/", { signal: leaving.signal });
   const server = { timeout: (of: Request, seconds: number) => limits.push([of, seconds]) };
-  const client = createClients(30).of(request, server, 7);
+  const client = createClients(30).of(request, server, { arrivedAt: 7 });
   expect(limits).toEqual([]);
   client.allowSilence();
   client.limitSilence();
@@ -25,7 +25,7 @@ test("clients whose engines are awaited can be cut; those that are answered, and
   const server = { timeout: () => {} };
   const leaving = new AbortController();
   const [waiting, answered, gone] = [{}, {}, { signal: leaving.signal }].map((init) =>
-    clients.of(new Request("http://router/", init), server, 0),
+    clients.of(new Request("http://router/", init), server, { arrivedAt: 0 }),
   );
   for (const client of [waiting, answered, gone]) client?.allowSilence();
   answered?.limitSilence();
@@ -39,5 +39,5 @@ test("clients whose engines are awaited can be cut; those that are answered, and
 
 test("a client that left before its request was looked at has left", () => {
   const request = new Request("http://router/", { signal: AbortSignal.abort() });
-  expect(createClients(30).of(request, { timeout: () => {} }, 0).signal.aborted).toBe(true);
+  expect(createClients(30).of(request, { timeout: () => {} }, { arrivedAt: 0 }).signal.aborted).toBe(true);
 });

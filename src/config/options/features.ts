@@ -174,7 +174,7 @@ export const featureOptions = {
     schema: decimalBetween(0, 1, "Sentry traces sample rate must be between 0.0 and 1.0."),
     default: "0.1",
     atStart: true,
-    help: "Accepted for compatibility; errors are sent, requests are not traced (--sentry-dsn).",
+    help: "Part of all requests that is traced: route, model, engine ids, statuses and times (--sentry-dsn).",
   },
   sentryProfileSessionSampleRate: {
     group: "Error reports and tracing",

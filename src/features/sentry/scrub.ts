@@ -1,4 +1,4 @@
-import type { ErrorEvent, Exception } from "@sentry/bun";
+import type { ErrorEvent, Event, Exception } from "@sentry/bun";
 
 const MAX_TEXT = 500;
 
@@ -47,4 +47,14 @@ export const scrubEvent = (event: ErrorEvent, secrets: readonly string[]): Error
   exception: {
     values: (event.exception?.values ?? []).map((exception) => scrubException(exception, secrets)),
   },
+});
+
+/** A trace of which only what is named here is left; the router itself has put in nothing else. */
+export const scrubTransaction = <Transaction extends Event & { type: "transaction" }>(
+  event: Transaction,
+) => ({
+  ...pick(event, ["event_id", "timestamp", "start_timestamp", "platform", "server_name", "release"]),
+  ...pick(event, ["environment", "sdk", "tags", "transaction", "transaction_info", "spans"]),
+  type: event.type,
+  contexts: pick(event.contexts ?? {}, ["runtime", "trace"]),
 });

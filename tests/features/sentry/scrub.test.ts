@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { ErrorEvent } from "@sentry/bun";
 import fc from "fast-check";
-import { redact, scrubEvent } from "../../../src/features/sentry/scrub.ts";
+import { redact, scrubEvent, scrubTransaction } from "../../../src/features/sentry/scrub.ts";
 
 describe("a text in a report", () => {
   test.each([
@@ -75,4 +75,20 @@ test("an event keeps what is named, and nothing else", () => {
       ],
     },
   });
+});
+
+test("a trace keeps what is named, and nothing else", () => {
+  const kept = {
+    type: "transaction" as const,
+    transaction: "POST /v1/completions",
+    start_timestamp: 1,
+    timestamp: 2,
+    release: "vllm-router@1",
+    spans: [],
+    contexts: { trace: { trace_id: "1", span_id: "2" } },
+  };
+  const added = { request: { url: "http://canary" }, user: { id: "canary" }, extra: { canary: 1 } };
+  const contexts = { ...kept.contexts, canary: { canary: 1 } };
+  const sent: unknown = scrubTransaction({ ...kept, ...added, contexts });
+  expect(sent).toEqual(kept);
 });
