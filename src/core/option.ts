@@ -1,4 +1,4 @@
-import type { GenericSchema, InferOutput } from "valibot";
+import { type GenericSchema, type InferOutput, parse } from "valibot";
 
 /**
  * One row of an option table: the only home of an option's default, help, and validation.
@@ -36,6 +36,15 @@ type OptionValue<Row extends Option> = Row extends { readonly default: string }
 /** The configuration that a table yields. */
 export type OptionValues<Table extends OptionTable> = {
   readonly [Name in keyof Table]: OptionValue<Table[Name]>;
+};
+
+/** The configuration that a table yields where nothing is given. */
+export const defaultsOf = <Table extends OptionTable>(table: Table): OptionValues<Table> => {
+  const values: Record<string, unknown> = {};
+  for (const [name, row] of Object.entries(table)) {
+    values[name] = row.default === undefined ? undefined : parse(row.schema, row.default);
+  }
+  return values as OptionValues<Table>;
 };
 
 /** `k8sPort` -> `k8s-port`, the flag without its dashes. */

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { choice, commaList, decimalBetween, integerBetween, onOff, quote, text } from "../config/schemas.ts";
-import type { OptionTable, OptionValues } from "../core/option.ts";
+import { defaultsOf, type OptionTable, type OptionValues } from "../core/option.ts";
 import { faultForms, parseFault } from "./faults.ts";
 
 const most = 1_000_000_000;
@@ -186,10 +186,4 @@ export const mockEngineOptions = {
 export type MockEngineConfig = OptionValues<typeof mockEngineOptions>;
 
 /** The configuration that the defaults give. */
-export const defaultMockEngineConfig = (): MockEngineConfig => {
-  const values: Record<string, unknown> = {};
-  for (const [name, row] of Object.entries<OptionTable[string]>(mockEngineOptions)) {
-    values[name] = row.default === undefined ? undefined : v.parse(row.schema, row.default);
-  }
-  return values as MockEngineConfig;
-};
+export const defaultMockEngineConfig = (): MockEngineConfig => defaultsOf(mockEngineOptions);
