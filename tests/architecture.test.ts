@@ -175,7 +175,7 @@ describe("every file", () => {
 
   test("exports by name, and hands on nothing of others: only registries are index files", () => {
     expect(findings((text) => text.match(/^export (?:default\b|\*|\{[^}]*\} from).*/gm) ?? [])).toEqual([]);
-    const indexes = files.filter((path) => path.endsWith("index.ts"));
+    const indexes = files.filter((path) => /(?:^|\/)index\.ts$/.test(path));
     expect(indexes.filter((path) => !["routing/index.ts", "discovery/index.ts"].includes(path))).toEqual([]);
   });
 
