@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { Config } from "../src/config/config.ts";
 import { settle } from "./support/clock.ts";
 import { configText, engines, follow, INTERVAL_MS, SETTLE_MS } from "./support/follow.ts";
+import { routingBy } from "../src/routing/index.ts";
 
 const UNCHANGED = "INFO: FILE has not changed";
 
@@ -99,7 +100,7 @@ describe("a change", () => {
     expect(after).toEqual({
       ...before,
       discovery: { kind: "static", backends: [{ url: engines(3), models: ["m"] }] },
-      routing: { logic: "session", options: { sessionKey: "x-user" } },
+      routing: routingBy("session", { sessionKey: "x-user" }),
       dynamicConfig: {
         ...before?.dynamicConfig,
         static_backends: engines(3),

@@ -5,6 +5,7 @@ import { engineFetch, engineReach, systemClock, systemRandom } from "../src/plat
 import type { Routed } from "../src/proxy/forward.ts";
 import { createRouter } from "../src/router.ts";
 import { rawAnswer, startRawEngine } from "./support/raw-engine.ts";
+import { routingBy } from "../src/routing/index.ts";
 
 const configFor = (urls: readonly string[]): Config => ({
   server: { host: "127.0.0.1", port: 0, maxRequestBodyBytes: 1_000_000, idleTimeoutSeconds: 30 },
@@ -12,7 +13,7 @@ const configFor = (urls: readonly string[]): Config => ({
   log: { level: "info", format: "text" },
   discovery: { kind: "static", backends: urls.map((url) => ({ url, models: ["served"] })) },
   aliases: new Map([["alias", "served"]]),
-  routing: { logic: "roundrobin", options: { sessionKey: undefined } },
+  routing: routingBy("roundrobin"),
   maxReroutes: 1,
   requestStatsWindowSeconds: 60,
   countsStreams: true,

@@ -5,6 +5,7 @@ import { createMemoryCluster } from "./discovery/cluster.ts";
 import { createFakeEngines, createTestLog, hanging, serving } from "./discovery/engines.ts";
 import { pod } from "./discovery/objects.ts";
 import { createTestClock, settle } from "./support/clock.ts";
+import { routingBy } from "../src/routing/index.ts";
 
 type Discovery = Config["discovery"];
 
@@ -24,7 +25,7 @@ const configFor = (discovery: Discovery): Config => ({
   log: { level: "info", format: "text" },
   discovery,
   aliases: new Map(),
-  routing: { logic: "roundrobin", options: { sessionKey: undefined } },
+  routing: routingBy("roundrobin"),
   maxReroutes: 0,
   requestStatsWindowSeconds: 60,
   countsStreams: true,

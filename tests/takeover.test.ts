@@ -5,6 +5,7 @@ import { type Legacy, createRouter, type Router } from "../src/router.ts";
 import type { EngineFetch } from "../src/core/engine-fetch.ts";
 import { createTestLog, hanging, serving } from "./discovery/engines.ts";
 import { createTestClock, settle } from "./support/clock.ts";
+import { routingBy } from "../src/routing/index.ts";
 
 const A = "http://10.0.0.1:8000";
 const B = "http://10.0.0.2:8000";
@@ -12,7 +13,7 @@ const C = "http://10.0.0.3:8000";
 
 const configFor = (
   backends: readonly ConfiguredBackend[],
-  routing: Config["routing"] = { logic: "roundrobin", options: { sessionKey: undefined } },
+  routing: Config["routing"] = routingBy("roundrobin"),
 ): Config => ({
   server: { host: "127.0.0.1", port: 0, maxRequestBodyBytes: 1_000_000, idleTimeoutSeconds: 30 },
   leaving: { delayMs: 0, timeoutMs: 0 },
@@ -78,7 +79,7 @@ test("turns go on where the routing is the same, and begin anew where it is not"
   await first[Symbol.asyncDispose]();
   await chat(second);
   await using third = create(
-    configFor(backends, { logic: "roundrobin", options: { sessionKey: "x-user" } }),
+    configFor(backends, routingBy("roundrobin", { sessionKey: "x-user" })),
     second.legacy(),
   );
   await chat(third);

@@ -5,6 +5,7 @@ import type { Log } from "../core/log.ts";
 import { createMockEngine } from "../mock-engine/engine.ts";
 import type { Routed } from "../proxy/forward.ts";
 import { createRouter } from "../router.ts";
+import { routingBy } from "../routing/index.ts";
 
 /** One of the simulated engines. */
 export interface DemoEngine {
@@ -73,7 +74,7 @@ export const startFleet = async (
         log: { level: "warning", format: "text" },
         discovery: { kind: "static", backends: engines.map(({ url, model }) => ({ url, models: [model] })) },
         aliases: new Map([[alias.name, alias.model]]),
-        routing: { logic: "session", options: { sessionKey: sessionHeader } },
+        routing: routingBy("session", { sessionKey: sessionHeader }),
         maxReroutes: 0,
         requestStatsWindowSeconds: 60,
         countsStreams: true,

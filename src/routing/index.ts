@@ -1,13 +1,26 @@
-import type { OptionValues } from "../core/option.ts";
+import { defaultsOf, type OptionValues } from "../core/option.ts";
+import { cacheAware } from "./cache-aware.ts";
+import { leastLoad } from "./least-load.ts";
+import { loadAware } from "./load-aware.ts";
 import type { PolicyDeps, PolicyModule, RoutingPolicy } from "./policy.ts";
+import { powerOfTwo } from "./power-of-two.ts";
+import { prefixAware } from "./prefix-aware.ts";
 import { roundRobin } from "./round-robin.ts";
 import { session } from "./session.ts";
 
 /** Every policy by the word of `--routing-logic`; a new policy is one file and one line in each of these two. */
-export const policies = { [roundRobin.name]: roundRobin, [session.name]: session } as const;
+export const policies = {
+  [roundRobin.name]: roundRobin,
+  [session.name]: session,
+  [cacheAware.name]: cacheAware,
+  [prefixAware.name]: prefixAware,
+  [loadAware.name]: loadAware,
+  [leastLoad.name]: leastLoad,
+  [powerOfTwo.name]: powerOfTwo,
+} as const;
 
 /** The options of all policies; a policy reads its own, and those of others are accepted beside any logic. */
-export const policyOptions = { ...roundRobin.options, ...session.options } as const;
+export const policyOptions = { ...session.options, ...prefixAware.options, ...loadAware.options } as const;
 
 /** A word of `--routing-logic`. */
 export type RoutingLogic = keyof typeof policies;
@@ -17,6 +30,12 @@ export interface RoutingConfig {
   readonly logic: RoutingLogic;
   readonly options: OptionValues<typeof policyOptions>;
 }
+
+/** A policy with these options; those that are not given have their defaults. */
+export const routingBy = (
+  logic: RoutingLogic,
+  options: Partial<RoutingConfig["options"]> = {},
+): RoutingConfig => ({ logic, options: { ...defaultsOf(policyOptions), ...options } });
 
 /** Sentences about options of the chosen policy that are missing or contradict each other. */
 export const routingProblems = ({ logic, options }: RoutingConfig): readonly string[] =>

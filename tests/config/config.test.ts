@@ -4,6 +4,7 @@ import { routerOptions } from "../../src/config/options.ts";
 import { exitCodeOf } from "../../src/config/problem.ts";
 import { flagName } from "../../src/core/option.ts";
 import { configOf, parse, problemsOf, staticArgv } from "./given.ts";
+import { policies, routingBy } from "../../src/routing/index.ts";
 
 const exitCode = (...argv: string[]): number => {
   const parsed = parse(argv);
@@ -46,11 +47,11 @@ describe("the launchers of the reference", () => {
     "--session-key x-user-id";
   const launched = launcher.split(" ");
 
-  test.each(["roundrobin", "session"])("are understood with %s", (logic) => {
+  test.each(["roundrobin", "session", "prefixaware"] as const)("are understood with %s", (logic) => {
     const config = configOf([...launched, "--routing-logic", logic]);
     expect(config).toMatchObject({
       server: { port: 30080 },
-      routing: { logic, options: { sessionKey: "x-user-id" } },
+      routing: routingBy(logic, { sessionKey: "x-user-id" }),
       requestStatsWindowSeconds: 10,
       discovery: {
         backends: [
@@ -65,11 +66,11 @@ describe("the launchers of the reference", () => {
     expect(parse([...launched, "--routing-logic=roundrobin"]).warnings).toEqual([]);
   });
 
-  test.each(["kvaware", "prefixaware", "disaggregated_prefill", "disaggregated_prefill_orchestrated"])(
+  test.each(["kvaware", "disaggregated_prefill", "disaggregated_prefill_orchestrated"])(
     "are told that %s is not available yet, and nothing else",
     (logic) => {
       expect(problemsOf([...launched, "--routing-logic", logic])).toEqual([
-        `--routing-logic: ${logic} is not available yet; available are roundrobin, session`,
+        `--routing-logic: ${logic} is not available yet; available are ${Object.keys(policies).join(", ")}`,
       ]);
       expect(exitCode(...launched, "--routing-logic", logic)).toBe(1);
     },

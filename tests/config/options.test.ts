@@ -7,6 +7,7 @@ import { type Option, flagName } from "../../src/core/option.ts";
 
 type Kind = "text" | "list" | "integer" | "decimal" | "switch" | readonly string[];
 
+/** Words of the reference, and our own. */
 const logics = [
   "roundrobin",
   "session",
@@ -14,6 +15,10 @@ const logics = [
   "prefixaware",
   "disaggregated_prefill",
   "disaggregated_prefill_orchestrated",
+  "cacheaware",
+  "loadaware",
+  "leastload",
+  "poweroftwo",
 ];
 
 /** Flags of the reference: name, kind or choices, default. */
@@ -78,6 +83,7 @@ const contract: readonly (readonly [flag: string, kind: Kind, fallback?: unknown
 
 /** Flags that the reference does not have. */
 const own = [
+  "load-aware-beta",
   "endpoint-header",
   "reason-header",
   "server-timing",

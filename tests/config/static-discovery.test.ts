@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { configOf, parse, problemsOf, staticArgv } from "./given.ts";
+import { routingBy } from "../../src/routing/index.ts";
 
 const backendsIn = (argv: readonly string[]) => {
   const { discovery } = configOf(argv);
@@ -134,7 +135,7 @@ describe("URLs as arguments", () => {
     const argv = ["http://a", "--routing-logic=session", "--session-key=k", "--static-models=m"];
     expect(configOf(argv)).toMatchObject({
       discovery: { backends: [{ url: "http://a", models: ["m"] }] },
-      routing: { logic: "session", options: { sessionKey: "k" } },
+      routing: routingBy("session", { sessionKey: "k" }),
     });
   });
 

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { createPolicy, policies, type RoutingLogic } from "../../src/routing/index.ts";
+import { createPolicy, policies, routingBy, type RoutingLogic } from "../../src/routing/index.ts";
 import { candidatesAt, requestWith } from "../support/candidates.ts";
 
 const logics = Object.keys(policies) as RoutingLogic[];
-const config = (logic: RoutingLogic) => ({ logic, options: { sessionKey: "x-user-id" } });
+const config = (logic: RoutingLogic) => routingBy(logic, { sessionKey: "x-user-id" });
 
 describe.each(logics)("every policy: %s", (logic) => {
   test("is registered under its own name with a summary", () => {
@@ -40,9 +40,36 @@ describe.each(logics)("every policy: %s", (logic) => {
     }
   });
 
+  test.each([
+    ["a text", { prompt: "once upon a time ".repeat(100) }],
+    ["several texts", { prompt: ["one".repeat(100), "two".repeat(100)] }],
+    ["token ids", { prompt: Array.from({ length: 500 }, (_, id) => id) }],
+    ["messages", { messages: [{ role: "user", content: [{ type: "text", text: "hi ".repeat(100) }] }] }],
+    ["an input", { input: "embed me ".repeat(100) }],
+    ["a query with documents", { query: "q", documents: ["d".repeat(500)] }],
+    ["nothing, as for audio", undefined],
+  ])("plans a request with %s, again and again, and leaves no work behind", async (_form, body) => {
+    const policy = createPolicy(config(logic), { random: () => 0.5 });
+    const candidates = candidatesAt(["http://a", "http://b", "http://c"]);
+    const request = requestWith(body === undefined ? {} : { body });
+    const plan = async () => policy.plan(request, candidates);
+    const first = await plan();
+    for (const outcome of ["done", "failed", "refused", "client_closed"] as const) {
+      const { watcher, endpoint } = await plan();
+      expect(candidates.map((candidate) => candidate.endpoint)).toContain(endpoint);
+      watcher?.began();
+      if (outcome === "done") watcher?.streamBegan(5);
+      watcher?.tokens({ input: 100, output: 1, cached: 10 });
+      watcher?.ended(outcome, 10, outcome === "done");
+    }
+    policy.keepOnly?.(new Set());
+    expect((await plan()).reason).not.toBe("");
+    expect(first.rule).not.toBe("");
+  });
+
   test("gives no reason that quotes the client", async () => {
     const plan = await createPolicy(config(logic), { random: () => 0.5 }).plan(
-      requestWith({ headers: { "x-user-id": "canary-7f" } }),
+      requestWith({ headers: { "x-user-id": "canary-7f" }, body: { prompt: "canary ".repeat(200) } }),
       candidatesAt(["http://a", "http://b"]),
     );
     expect(plan.reason).not.toContain("canary");

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { SchedulerConfig } from "../../src/mock-engine/scheduler.ts";
 import type { RoutingPolicy } from "../../src/routing/policy.ts";
-import { createPolicy } from "../../src/routing/index.ts";
+import { createPolicy, routingBy } from "../../src/routing/index.ts";
 import { parseFaults } from "../../src/simulate/fault-events.ts";
 import type { FleetView } from "../../src/simulate/fleet-view.ts";
 import { type Scenario, simulate } from "../../src/simulate/simulation.ts";
@@ -10,8 +10,7 @@ import { replay } from "../../src/simulate/workloads/trace.ts";
 import type { Workload, WorkloadRequest } from "../../src/simulate/workloads/workload.ts";
 import { config } from "../mock-engine/virtual-time.ts";
 
-const roundRobin = (): RoutingPolicy =>
-  createPolicy({ logic: "roundrobin", options: { sessionKey: undefined } }, { random: () => 0 });
+const roundRobin = (): RoutingPolicy => createPolicy(routingBy("roundrobin"), { random: () => 0 });
 
 const fleetOf = (count: number, given: Partial<SchedulerConfig> = {}): readonly SchedulerConfig[] =>
   Array.from({ length: count }, () => ({ ...config, ...given }));

@@ -4,6 +4,7 @@ import type { ReadMemory } from "../../src/core/memory-use.ts";
 import type { Config } from "../../src/config/config.ts";
 import { engineFetch, engineReach, systemClock, systemRandom } from "../../src/platform.ts";
 import { createRouter, type Router } from "../../src/router.ts";
+import { routingBy } from "../../src/routing/index.ts";
 
 /** A router on a real socket in this process. */
 export interface TestRouter extends AsyncDisposable {
@@ -59,7 +60,7 @@ export const startRouter = (options: TestRouterOptions): TestRouter => {
     discovery: { kind: "static", backends: options.backends },
     health: options.health,
     aliases: new Map(Object.entries(options.aliases ?? {})),
-    routing: options.routing ?? { logic: "roundrobin", options: { sessionKey: undefined } },
+    routing: options.routing ?? routingBy("roundrobin"),
     maxReroutes: options.maxReroutes ?? 0,
     requestStatsWindowSeconds: 60,
     countsStreams: options.countsStreams ?? true,

@@ -3,12 +3,7 @@ import { policies } from "../../routing/index.ts";
 import { choice, commaList, integer, integerBetween } from "../schemas.ts";
 
 /** Logics of the reference whose policy does not exist yet; choosing one is refused, its options are not. */
-const plannedLogics = [
-  "kvaware",
-  "prefixaware",
-  "disaggregated_prefill",
-  "disaggregated_prefill_orchestrated",
-] as const;
+const plannedLogics = ["kvaware", "disaggregated_prefill", "disaggregated_prefill_orchestrated"] as const;
 
 const available = Object.keys(policies) as (keyof typeof policies)[];
 
@@ -26,13 +21,6 @@ export const routingOptions = {
     schema: integerBetween(0, 1000),
     default: "2",
     help: "Further attempts, on other engines where there are any, when one fails before its answer has begun; 0 makes none.",
-  },
-  prefixMinMatchLength: {
-    group: "Routing",
-    argument: "<characters>",
-    schema: integer,
-    default: "0",
-    help: "Shortest common prefix that counts (prefixaware routing).",
   },
   kvAwareThreshold: {
     group: "Routing",

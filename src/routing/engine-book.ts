@@ -1,0 +1,213 @@
+import type { RequestWatcher } from "../core/request-stats.ts";
+import type { Candidate, Candidates, Prompt, RoutePlan, RouteRule, RoutingRequest } from "./policy.ts";
+import { createPrefixIndex } from "./prefix-index.ts";
+import { blocksOf, type PromptBlocks } from "./prompt-blocks.ts";
+
+/** What this router has given an engine and has not seen done. */
+export interface BookedEngine {
+  /** Requests whose answer has not begun. */
+  readonly waiting: number;
+  /** Tokens of these that the engine has to compute: their prompts without what it holds in its cache. */
+  readonly waitingTokens: number;
+  /** Requests whose answer streams. */
+  readonly decoding: number;
+}
+
+/** A request as it stands to each of its candidates. */
+export interface Sight<Engine extends BookedEngine> {
+  /** In the order of the candidates. */
+  readonly engines: readonly [Engine, ...Engine[]];
+  /** Tokens of the prompt, as far as its bytes tell. */
+  readonly tokens: number;
+  readonly blocks: PromptBlocks;
+  /** Bytes of its blocks that an engine is likely to hold in its cache; to be asked while the policy plans. */
+  readonly bytesOn: (engine: Engine) => number;
+  /** The same in tokens. */
+  readonly cachedOn: (engine: Engine) => number;
+  /** A plan that books the request on an engine while it is there, and learns from its end. */
+  readonly planOn: (
+    engine: Engine,
+    rule: RouteRule,
+    reason: string,
+  ) => RoutePlan & { readonly watcher: RequestWatcher };
+}
+
+/** Exact accounts of outstanding work, and what the caches of engines are likely to hold. */
+export interface EngineBook<Extra> {
+  readonly look: (request: RoutingRequest, candidates: Candidates) => Sight<Account & Extra>;
+  /** Forgets the caches of all other engines at once, and the engines when they have no requests left. */
+  readonly keepOnly: (endpointIds: ReadonlySet<string>) => void;
+}
+
+/** What a request that streams weighs, in prompt tokens that wait. */
+const DECODE_TOKENS = 200;
+
+/** Work that an engine has still to do, in prompt tokens. */
+export const outstandingWork = ({ waitingTokens, decoding }: BookedEngine): number =>
+  waitingTokens + DECODE_TOKENS * decoding;
+
+/** An engine's load for people. */
+export const describeLoad = ({ waiting, decoding }: BookedEngine): string =>
+  `${waiting} waiting, ${decoding} decoding`;
+
+interface Account {
+  waiting: number;
+  waitingTokens: number;
+  decoding: number;
+  /** Where the prefix index has the engine; absent while it cannot serve. */
+  place: number | undefined;
+  /** Bytes of prompts that its cache is taken to hold. */
+  limit: number;
+}
+
+/** Blocks that are remembered, of all engines: 28 MiB when all are in use. */
+const INDEX_CAPACITY = 1024 * 1024;
+/** Bytes of a token until answers have told better. */
+const BYTES_PER_TOKEN = 4;
+/** Share of each answer in what is known of bytes and tokens. */
+const TOKENS_GAIN = 0.05;
+/** Models whose bytes for each token are kept. */
+const MAX_MODELS = 1024;
+/** What a cache holds where the engine does not say: a large GPU beside a small model. */
+const CACHE_TOKENS = 500_000;
+/** Tokens by which the cached part of a prompt may differ from what was expected, for blocks do not begin together. */
+const SLACK_TOKENS = 512;
+/** How a limit follows answers that had less, or more, in the cache than expected; and how far. */
+const SHRINK = 0.97;
+const GROW = 1.01;
+const LIMIT_RANGE = 16;
+
+const NO_BLOCKS: PromptBlocks = { count: 0, hashes: new Int32Array(), ends: new Int32Array(), length: 0 };
+
+const cacheTokensOf = ({ engine }: Candidate): number | undefined =>
+  engine?.blockCount !== undefined && engine.blockSize !== undefined
+    ? engine.blockCount * engine.blockSize
+    : undefined;
+
+/** A book in which a policy keeps something of its own for each engine. */
+export const createEngineBook = <Extra extends object>(
+  open: () => Extra,
+  cut: (prompt: Prompt) => PromptBlocks = blocksOf,
+): EngineBook<Extra> => {
+  const index = createPrefixIndex({ capacity: INDEX_CAPACITY });
+  const engines = new Map<string, Account & Extra>();
+  const bytesPerToken = new Map<string, number>();
+  let known = new WeakMap<Candidates, readonly [Account & Extra, ...(Account & Extra)[]]>();
+
+  const engineOf = ({ endpoint: { id } }: Candidate): Account & Extra => {
+    let engine = engines.get(id);
+    if (!engine) {
+      const account: Account = { waiting: 0, waitingTokens: 0, decoding: 0, place: undefined, limit: 0 };
+      engine = Object.assign(account, open());
+      engines.set(id, engine);
+    }
+    engine.place ??= index.add();
+    return engine;
+  };
+
+  const enginesOf = (candidates: Candidates) => {
+    let list = known.get(candidates);
+    if (!list) {
+      const [first, ...rest] = candidates;
+      known.set(candidates, (list = [engineOf(first), ...rest.map(engineOf)]));
+    }
+    return list;
+  };
+
+  const learnTokens = (model: string, ratio: number): void => {
+    const before = bytesPerToken.get(model);
+    if (before === undefined && bytesPerToken.size >= MAX_MODELS) bytesPerToken.clear();
+    bytesPerToken.set(model, before === undefined ? ratio : before + TOKENS_GAIN * (ratio - before));
+  };
+
+  return {
+    look: ({ model, prompt }, candidates) => {
+      const list = enginesOf(candidates);
+      const given = prompt();
+      const blocks = given ? cut(given) : NO_BLOCKS;
+      const matched = index.match(blocks);
+      const ratio = bytesPerToken.get(model) ?? BYTES_PER_TOKEN;
+      const tokens = blocks.length / ratio;
+      const bytesOn = ({ place }: Account): number => (place === undefined ? 0 : (matched[place] ?? 0));
+
+      const bookOn = (engine: Account & Extra): RequestWatcher => {
+        const expected = bytesOn(engine);
+        const own = Math.max(1, (blocks.length - expected) / ratio);
+        const { place } = engine;
+        let hasBegun = false;
+
+        const leaveQueue = (): void => {
+          engine.waiting -= 1;
+          engine.waitingTokens = engine.waiting === 0 ? 0 : engine.waitingTokens - own;
+        };
+
+        const learnCache = (input: number, cached: number): void => {
+          if (engine.place !== place || place === undefined) return;
+          const surplus = cached - (expected * input) / Math.max(1, blocks.length);
+          if (Math.abs(surplus) <= SLACK_TOKENS) return;
+          const base = CACHE_TOKENS * ratio;
+          engine.limit = Math.min(
+            base * LIMIT_RANGE,
+            Math.max(base / LIMIT_RANGE, engine.limit * (surplus < 0 ? SHRINK : GROW)),
+          );
+          index.limit(place, engine.limit);
+        };
+
+        return {
+          began: () => {
+            engine.waiting += 1;
+            engine.waitingTokens += own;
+            if (engine.place !== place || place === undefined) return;
+            if (engine.limit === 0) {
+              const candidate = candidates[list.indexOf(engine)];
+              const cacheTokens = (candidate && cacheTokensOf(candidate)) ?? CACHE_TOKENS;
+              engine.limit = cacheTokens * ratio;
+              index.limit(place, engine.limit);
+            }
+            index.insert(blocks, place);
+          },
+          streamBegan: () => {
+            hasBegun = true;
+            leaveQueue();
+            engine.decoding += 1;
+          },
+          tokens: ({ input, cached }) => {
+            if (input === 0 || blocks.length === 0) return;
+            learnTokens(model, blocks.length / input);
+            if (cached !== undefined) learnCache(input, cached);
+          },
+          ended: (outcome) => {
+            if (hasBegun) engine.decoding -= 1;
+            else leaveQueue();
+            // What was never computed is in no cache.
+            if (outcome === "done" || hasBegun || engine.place !== place || place === undefined) return;
+            index.truncate(blocks, place, expected);
+          },
+        };
+      };
+
+      return {
+        engines: list,
+        tokens,
+        blocks,
+        bytesOn,
+        cachedOn: (engine) => bytesOn(engine) / ratio,
+        planOn: (engine, rule, reason) => {
+          const { endpoint } = candidates[list.indexOf(engine)] ?? candidates[0];
+          return { endpoint, rule, reason, watcher: bookOn(engine) };
+        },
+      };
+    },
+
+    keepOnly: (endpointIds) => {
+      for (const [id, engine] of engines) {
+        if (endpointIds.has(id)) continue;
+        if (engine.place !== undefined) index.remove(engine.place);
+        engine.place = undefined;
+        engine.limit = 0;
+        if (engine.waiting + engine.decoding === 0) engines.delete(id);
+      }
+      known = new WeakMap();
+    },
+  };
+};

@@ -1,0 +1,19 @@
+/** The thing of the least weight; of those that share it one is drawn. */
+export const leastOf = <Thing>(
+  things: readonly [Thing, ...Thing[]],
+  weigh: (thing: Thing) => number,
+  random: () => number,
+): Thing => {
+  let best = things[0];
+  let least = Infinity;
+  let equals = 0;
+  for (const thing of things) {
+    const weight = weigh(thing);
+    // Also where it cannot be compared.
+    if (!(weight <= least)) continue;
+    equals = weight < least ? 1 : equals + 1;
+    least = weight;
+    if (equals === 1 || random() * equals < 1) best = thing;
+  }
+  return best;
+};

@@ -1,0 +1,90 @@
+import { isAscii } from "node:buffer";
+import { integer } from "../config/schemas.ts";
+import type { OptionTable, OptionValues } from "../core/option.ts";
+import { type BookedEngine, createEngineBook, describeLoad } from "./engine-book.ts";
+import { leastOf } from "./least-of.ts";
+import type { PolicyDeps, PolicyModule, Prompt, RoutingPolicy } from "./policy.ts";
+import { chainBlocks, type PromptBlocks } from "./prompt-blocks.ts";
+
+const options = {
+  prefixMinMatchLength: {
+    group: "Routing",
+    argument: "<characters>",
+    schema: integer,
+    default: "0",
+    help: "Shortest common prefix that counts (prefixaware routing).",
+  },
+} as const satisfies OptionTable;
+
+/** Characters of a chunk, as in the reference; the last one may be shorter and counts as much. */
+const CHUNK = 128;
+/** A prompt is told apart by so many chunks; what two share beyond that is not looked for. */
+const MAX_CHUNKS = 2048;
+/** Requests that the engine of a prefix may have beyond twice those of the idlest one, before load decides. */
+const MAX_EXCESS = 16;
+
+/** Where each chunk of so many code points of UTF-8 ends. */
+const chunkEnds = (bytes: Uint8Array): Int32Array => {
+  if (isAscii(bytes)) {
+    return Int32Array.from({ length: Math.min(MAX_CHUNKS, Math.ceil(bytes.length / CHUNK)) }, (_, index) =>
+      Math.min((index + 1) * CHUNK, bytes.length),
+    );
+  }
+  const ends: number[] = [];
+  let characters = 0;
+  for (let at = 0; at < bytes.length && ends.length < MAX_CHUNKS; at += 1) {
+    const isContinuation = ((bytes[at] ?? 0) & 0xc0) === 0x80;
+    if (isContinuation) continue;
+    if (characters > 0 && characters % CHUNK === 0) ends.push(at);
+    characters += 1;
+  }
+  if (ends.length < MAX_CHUNKS) ends.push(bytes.length);
+  return Int32Array.from(ends);
+};
+
+/** Cuts a prompt as the reference does: xxHash64 of 128 characters, of the first chunk of a root without a name seed 0. */
+export const chunksOf = ({ root, bytes }: Prompt): PromptBlocks =>
+  chainBlocks(bytes, chunkEnds(bytes), root === "" ? 0n : Bun.hash.xxHash64(root), Bun.hash.xxHash64);
+
+const requestsOn = ({ waiting, decoding }: BookedEngine): number => waiting + decoding;
+
+const createPrefixAware = (
+  { prefixMinMatchLength }: OptionValues<typeof options>,
+  { random }: PolicyDeps,
+): RoutingPolicy => {
+  const book = createEngineBook(() => ({}), chunksOf);
+  return {
+    plan: (request, candidates) => {
+      const { engines, blocks, bytesOn, planOn } = book.look(request, candidates);
+      const idlest = leastOf(engines, requestsOn, random);
+      let longest = 0;
+      for (const engine of engines) longest = Math.max(longest, bytesOn(engine));
+      const length = (blocks.ends.indexOf(longest) + 1) * CHUNK;
+      if (longest === 0 || length < prefixMinMatchLength) {
+        return planOn(idlest, "cold", `no known prefix: ${describeLoad(idlest)}`);
+      }
+      const engine = leastOf(
+        engines,
+        (each) => (bytesOn(each) === longest ? requestsOn(each) : Infinity),
+        random,
+      );
+      return requestsOn(engine) > 2 * requestsOn(idlest) + MAX_EXCESS
+        ? planOn(
+            idlest,
+            "spread",
+            `least load, the engine of the prefix has much more: ${describeLoad(idlest)}`,
+          )
+        : planOn(engine, "prefix", `prefix of ${length} characters: ${describeLoad(engine)}`);
+    },
+    keepOnly: book.keepOnly,
+  };
+};
+
+/** The engine that had the longest prefix of the prompt before; without one, or if it has far more to do, the idlest. */
+export const prefixAware = {
+  name: "prefixaware",
+  summary: "the engine that had the longest prefix of the prompt before",
+  options,
+  problems: () => [],
+  create: createPrefixAware,
+} as const satisfies PolicyModule<"prefixaware", typeof options>;
