@@ -137,7 +137,10 @@ export const createChecker = <Subject extends Target>(
     const isSettled = finding !== undefined && after.against === 0;
     const isLast = down.size === watched.size;
     const longestMs = !isSettled || isLast ? TRANSITION_MS : after.isUp ? intervalMs : RECOVERY_MS;
-    schedule(entry, Math.min(intervalMs, longestMs) * (1 - JITTER + 2 * JITTER * random()));
+    // From one beginning to the next: time that a probe spent in vain is time to ask again.
+    const spentMs = clock.monotonic() - entry.probedAt;
+    const delayMs = Math.min(intervalMs, longestMs) * (1 - JITTER + 2 * JITTER * random());
+    schedule(entry, Math.max(0, delayMs - spentMs));
   };
 
   const startDue = (): void => {

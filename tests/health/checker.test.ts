@@ -233,6 +233,15 @@ describe("the checker", () => {
     expect(changes).toEqual(["a down: no answer in 2 s"]);
   });
 
+  test("is settled about what accepts and says nothing 6 s after it first asked", async () => {
+    const { live, answer, probes, changes, changedAt } = start();
+    answer(async (_key, signal) => never(signal));
+    await live(10);
+    expect(changes).toEqual(["a down: no answer in 2 s"]);
+    expect(times(probes).slice(0, 3)).toEqual([2500, 4500, 6500]);
+    expect(changedAt).toEqual([8500]);
+  });
+
   test("does not take a busy target that lets probes time out for dead, for as long as it is busy", async () => {
     let busy = true;
     const { live, answer, changes } = start({ isBusy: () => busy });
