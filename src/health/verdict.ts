@@ -6,12 +6,22 @@ const UNAVAILABLE = 503;
 /** Says something of the request, not of the engine that has not built it. */
 const NOT_IMPLEMENTED = 501;
 
+/** The beginning of an answer, as far as it tells something of the engine. */
+interface Beginning {
+  readonly status: number;
+  readonly headers: Headers;
+  /** Nothing came where something must. */
+  readonly isEmpty: boolean;
+}
+
 /**
- * What the head of an answer says of its engine; `answered` where it does its work. An engine that names a time
- * with its 503 is only busy.
+ * What the beginning of an answer says of its engine; `answered` where it does its work. An engine that names a time
+ * with its 503 is only busy; one that answers everything at once with nothing would draw all requests.
  */
-export const verdictOf = (status: number, headers: Headers): "answered" | Ending => {
+export const verdictOf = ({ status, headers, isEmpty }: Beginning): "answered" | Ending => {
   if (FULL.has(status) || (status === UNAVAILABLE && headers.has("retry-after"))) return "refused";
-  if (status < 500 || status === NOT_IMPLEMENTED) return "answered";
+  if (status === 200 && isEmpty) return { reason: "it answered with nothing", isUnreachable: false };
+  if (status === NOT_IMPLEMENTED) return "ended";
+  if (status < 500) return "answered";
   return { reason: `it answered ${status}`, isUnreachable: false };
 };

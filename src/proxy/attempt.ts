@@ -34,8 +34,8 @@ export interface Attempt extends AttemptOn {
   readonly ticket: Ticket;
   readonly series: RequestSeries;
   /** The first bytes of the answer are there. */
-  readonly begun: (answer: Pick<Answer, "status" | "headers">) => void;
-  /** The answer came whole; by its status the engine did, refused or failed. */
+  readonly begun: (answer: Answer) => void;
+  /** The answer came whole; by its status, or that of the error in its last event, the engine did, refused or failed. */
   readonly answered: (status: number) => void;
   /** The answer broke off. */
   readonly brokeOff: (outcome: "failed" | "client_closed") => void;
@@ -85,14 +85,17 @@ export const createAttempts = ({ requests, metrics, clock, log }: AttemptDeps) =
       ...on,
       ticket,
       series,
-      begun: ({ status, headers }) => {
+      begun: ({ status, headers, first }) => {
         ticket.firstByte(isEventStream(headers));
-        const verdict = verdictOf(status, headers);
+        // What is not sent for its result may well have none.
+        const isEmpty = call.isReplaySafe && !first?.length;
+        const verdict = verdictOf({ status, headers, isEmpty });
         if (verdict === "answered") trial.answered();
         else trial.end(verdict);
       },
       answered: (status) => {
-        trial.end("ended");
+        const isFailure = status >= 500;
+        trial.end(isFailure ? { reason: `its answer ended with ${status}`, isUnreachable: false } : "ended");
         end(outcomeOf(status), "with its whole answer");
       },
       brokeOff: (outcome) => {

@@ -10,7 +10,15 @@ test.each([
   [503, { "retry-after": "1" }, "refused"],
   [503, {}, { reason: "it answered 503", isUnreachable: false }],
   [500, { "retry-after": "1" }, { reason: "it answered 500", isUnreachable: false }],
-  [501, {}, "answered"],
+  [501, {}, "ended"],
 ] as const)("status %p with %p says of an engine: %p", (status, headers, verdict) => {
-  expect(verdictOf(status, new Headers(headers))).toEqual(verdict);
+  expect(verdictOf({ status, headers: new Headers(headers), isEmpty: false })).toEqual(verdict);
+});
+
+test("an answer of 200 without anything is none", () => {
+  const headers = new Headers();
+  const nothing = { reason: "it answered with nothing", isUnreachable: false };
+  expect(verdictOf({ status: 200, headers, isEmpty: true })).toEqual(nothing);
+  expect(verdictOf({ status: 204, headers, isEmpty: true })).toBe("answered");
+  expect(verdictOf({ status: 404, headers, isEmpty: true })).toBe("answered");
 });

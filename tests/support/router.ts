@@ -27,6 +27,8 @@ interface TestRouterOptions {
   readonly engineApiKey?: string;
   /** No checks unless they are given. */
   readonly health?: Config["health"];
+  /** Engines are not judged by their requests unless it is given. */
+  readonly outliers?: Config["outliers"];
   /** Engines are not asked for their metrics unless it is given. */
   readonly engineStatsIntervalSeconds?: number;
   readonly logStatsIntervalSeconds?: number;
@@ -59,6 +61,7 @@ export const startRouter = (options: TestRouterOptions): TestRouter => {
     log: { level: "debug", format: "text" },
     discovery: { kind: "static", backends: options.backends },
     health: options.health,
+    outliers: options.outliers,
     aliases: new Map(Object.entries(options.aliases ?? {})),
     routing: options.routing ?? routingBy("roundrobin"),
     maxReroutes: options.maxReroutes ?? 0,
