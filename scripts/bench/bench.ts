@@ -22,8 +22,11 @@ interface Bench {
   readonly pythonRouter: string | undefined;
 }
 
-const startEngines = async ({ folder, placement, children }: Bench): Promise<readonly number[]> => {
-  const ports = freePorts(ENGINES);
+const startEngines = async (
+  count: number,
+  { folder, placement, children }: Bench,
+): Promise<readonly number[]> => {
+  const ports = freePorts(count);
   const script = join(root, "scripts/bench/fixed-engine.ts");
   children.use(
     await startChild({
@@ -38,18 +41,18 @@ const startEngines = async ({ folder, placement, children }: Bench): Promise<rea
 };
 
 const startContender = async (
-  { name, launch }: Contender,
-  engines: readonly number[],
+  { name, launch, engines: count = ENGINES }: Contender,
+  ports: readonly number[],
   { folder, placement, children, binary, pythonRouter }: Bench,
 ): Promise<Target | { readonly missing: string }> => {
   const [port = 0] = freePorts(1);
-  const urls = engines.map((engine) => `http://127.0.0.1:${engine}`);
+  const urls = ports.slice(0, count).map((engine) => `http://127.0.0.1:${engine}`);
   const plan = await launch({ port, engines: urls, folder, root, binary, pythonRouter });
   switch (plan.kind) {
     case "missing":
       return { missing: plan.reason };
     case "none":
-      return { name, port: engines[0] ?? 0, pid: undefined };
+      return { name, port: ports[0] ?? 0, pid: undefined };
     case "process": {
       const { pid } = children.use(
         await startChild({
@@ -87,7 +90,8 @@ export const runBench = async (
     pythonRouter: options.pythonRouter,
   };
 
-  const engines = await startEngines(bench);
+  const most = Math.max(...options.contenders.map(({ engines = ENGINES }) => engines));
+  const engines = await startEngines(most, bench);
   const targets: Target[] = [];
   const missing = new Map<string, string>();
   for (const contender of options.contenders) {

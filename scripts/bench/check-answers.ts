@@ -1,4 +1,4 @@
-import { answerBody, PATH, requestHeaders, type Workload } from "./workloads.ts";
+import { answerBody, bodyOf, PATH, requestHeaders, type Workload } from "./workloads.ts";
 
 /** Without parameters: some routers write it anew, and no client can tell. */
 const mediaType = (contentType: string | null): string | undefined => contentType?.split(";", 1)[0]?.trim();
@@ -6,11 +6,12 @@ const mediaType = (contentType: string | null): string | undefined => contentTyp
 /** Requests that are checked: enough for every engine to have its turn. */
 const CHECKED = 8;
 
-const checkAnswer = async (url: string, { name, body, answer }: Workload, user: number): Promise<void> => {
+const checkAnswer = async (url: string, workload: Workload, user: number): Promise<void> => {
+  const { name, answer } = workload;
   const response = await fetch(url + PATH, {
     method: "POST",
     headers: requestHeaders(user),
-    body,
+    body: bodyOf(workload, user),
     decompress: false,
     proxy: false,
   } as RequestInit);

@@ -4,14 +4,27 @@ import { freePorts } from "./child.ts";
 import { findHaproxy, haproxyConfig } from "./haproxy.ts";
 import { findNginx, nginxConfig } from "./nginx.ts";
 import { pythonWith, type RustRouter, rustRouters } from "./rust-routers.ts";
-import { MODEL } from "./workloads.ts";
+import { byEngineCount, byPolicy, rivals, staticFlags } from "./own-routers.ts";
 
 /** Something that relays, to be compared with others: a row of the benchmark. */
 export interface Contender {
   readonly name: string;
   readonly summary: string;
+  /** Those that are measured together where none are named; among the rivals where absent. */
+  readonly set?: "policies" | "endpoints";
+  /** How many engines it stands in front of: two where absent. */
+  readonly engines?: number;
   readonly launch: (setup: Setup) => Promise<Launch>;
 }
+
+/** Sets of contenders: the rivals of the router, its policies, and fleets of several sizes. */
+export const sets = ["rivals", "policies", "endpoints"] as const;
+
+/** The contenders of a set; the floor and the engine itself are in all of them. */
+export const contendersOf = (wanted: (typeof sets)[number]): readonly Contender[] =>
+  contenders.filter(
+    ({ name, set = "rivals" }) => set === wanted || name === FLOOR || name === DIRECT || name === ROUTER,
+  );
 
 /** What a contender is given. */
 export interface Setup {
@@ -42,23 +55,10 @@ export type Launch =
 
 /** The contender that all ratios are taken to. */
 export const FLOOR = "bare";
+/** The router as most would run it. */
+export const ROUTER = "router";
 /** The contender that added latencies are counted from. */
 export const DIRECT = "direct";
-
-const staticFlags = ({ port, engines }: Setup): readonly string[] => {
-  const listen = ["--host", "127.0.0.1", "--port", String(port)];
-  const models = engines.map(() => MODEL).join(",");
-  const discovery = ["--static-backends", engines.join(","), "--static-models", models];
-  return [...listen, "--service-discovery", "static", ...discovery];
-};
-
-const router =
-  (...flags: readonly string[]): Contender["launch"] =>
-  async (setup) => {
-    const { root, binary } = setup;
-    const program = binary === undefined ? [process.execPath, join(root, "src/main.ts")] : [binary];
-    return { kind: "process", command: [...program, ...staticFlags(setup), ...flags] };
-  };
 
 const rustRouter =
   (wheel: RustRouter): Contender["launch"] =>
@@ -74,8 +74,6 @@ const rustRouter =
       command: [found.python, "-m", wheel.module, ...listen, ...metrics, ...routing],
     };
   };
-
-const session = ["--routing-logic", "session", "--session-key", "x-user-id"];
 
 /** Every contender, in the order in which they run. */
 export const contenders: readonly Contender[] = [
@@ -93,26 +91,7 @@ export const contenders: readonly Contender[] = [
       env: { BUN_CONFIG_MAX_HTTP_REQUESTS: "65535" },
     }),
   },
-  {
-    name: "router",
-    summary: "vllm-router, session routing, a line in the log for each request",
-    launch: router(...session),
-  },
-  {
-    name: "router-roundrobin",
-    summary: "vllm-router, round robin, a line in the log for each request",
-    launch: router("--routing-logic", "roundrobin"),
-  },
-  {
-    name: "router-quiet",
-    summary: "vllm-router, session routing, --log-level warning",
-    launch: router(...session, "--log-level", "warning"),
-  },
-  {
-    name: "router-uncounted",
-    summary: "vllm-router, session routing, --disable-stream-usage",
-    launch: router(...session, "--disable-stream-usage"),
-  },
+  ...rivals,
   {
     name: "nginx",
     summary: "nginx, one worker, kept connections, no buffering, no log",
@@ -161,4 +140,6 @@ export const contenders: readonly Contender[] = [
       };
     },
   },
+  ...byPolicy,
+  ...byEngineCount,
 ];

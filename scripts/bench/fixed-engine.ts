@@ -1,5 +1,5 @@
 import type { Socket } from "bun";
-import { answerBody, type CannedAnswer, workloads } from "./workloads.ts";
+import { answerBody, type CannedAnswer, isBodyOf, withoutUser, workloads } from "./workloads.ts";
 
 // An engine that costs next to nothing: raw sockets and canned bytes, so that what is measured is the contender.
 // Its arguments are the ports of 127.0.0.1 to listen on. It answers 400 to a request whose body or authorization
@@ -14,8 +14,8 @@ interface Connection {
 
 const TICK_MS = 1;
 const HEAD_END = "\r\n\r\n";
-/** Rewritten bodies that are remembered. */
-const MAX_FORMS = 64;
+/** Rewritten bodies that are remembered: enough for all users. */
+const MAX_FORMS = 256;
 
 const head = (status: string, fields: Readonly<Record<string, string | number>>): string =>
   `HTTP/1.1 ${status}\r\n${Object.entries({ server: "uvicorn", ...fields })
@@ -39,8 +39,10 @@ const partsOf = (answer: CannedAnswer): Parts => {
 };
 
 const canned = workloads
-  .flatMap((workload) => (workload.withUsage ? [workload, workload.withUsage] : [workload]))
-  .map(({ body, answer }) => ({ body, parts: partsOf(answer) }));
+  .flatMap((workload) =>
+    workload.withUsage ? [workload, { ...workload, ...workload.withUsage }] : [workload],
+  )
+  .map((workload) => ({ workload, parts: partsOf(workload.answer) }));
 const refusal: Parts = [Buffer.from(head("400 Bad Request", { "content-length": 0 }))];
 
 /** What routers ask of an engine before they send it anything. */
@@ -51,7 +53,7 @@ const health: Parts = [
   ]),
 ];
 
-const fieldsOf = (body: Buffer): object => JSON.parse(body.toString()) as object;
+const fieldsOf = (body: Buffer): object => JSON.parse(withoutUser(body.toString())) as object;
 
 const rewritten = new Map<string, Parts>();
 
@@ -63,7 +65,9 @@ const partsForRewritten = (body: Buffer): Parts => {
   try {
     const given = fieldsOf(body);
     // The form of a workload that has more fields stands behind the other.
-    parts = canned.findLast((candidate) => Bun.deepMatch(fieldsOf(candidate.body), given))?.parts ?? refusal;
+    parts =
+      canned.findLast((candidate) => Bun.deepMatch(fieldsOf(candidate.workload.body), given))?.parts ??
+      refusal;
   } catch {
     parts = refusal;
   }
@@ -74,7 +78,7 @@ const partsForRewritten = (body: Buffer): Parts => {
 const partsFor = (fields: string, body: Buffer): Parts => {
   if (fields.startsWith("get ")) return health;
   if (!fields.includes("\r\nauthorization: bearer ")) return refusal;
-  return canned.find((candidate) => candidate.body.equals(body))?.parts ?? partsForRewritten(body);
+  return canned.find(({ workload }) => isBodyOf(workload, body))?.parts ?? partsForRewritten(body);
 };
 
 interface Stream {

@@ -3,7 +3,7 @@ import { runClosedLoop } from "./closed-loop.ts";
 import { connectLoad } from "./load-connection.ts";
 import { runOpenLoop } from "./open-loop.ts";
 import { paceFromThread } from "./pacer.ts";
-import { answerBody, requestBytes, USERS, workloads } from "./workloads.ts";
+import { answerBody, bodyOf, requestBytes, USERS, workloads } from "./workloads.ts";
 
 // The load generator, a process of its own: takes a LoadJob as JSON in its argument, prints the result as JSON.
 
@@ -23,8 +23,10 @@ const DRAIN_MS = 5000;
 const run = async ({ loop, port, workload: name, seconds, connections }: LoadJob) => {
   const workload = workloads.find((candidate) => candidate.name === name);
   if (!workload) throw new Error(`no workload is called ${name}`);
-  const { body, answer, ratePerSecond } = workload;
-  const requests = Array.from({ length: USERS }, (_, user) => requestBytes(body, `127.0.0.1:${port}`, user));
+  const { answer, ratePerSecond } = workload;
+  const requests = Array.from({ length: USERS }, (_, user) =>
+    requestBytes(bodyOf(workload, user), `127.0.0.1:${port}`, user),
+  );
   const bodyBytes = answerBody(answer).length;
   const connect = async () => connectLoad(port, bodyBytes);
   return loop === "closed"

@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { type Contender, contenders } from "./contenders.ts";
+import { type Contender, contenders, contendersOf, sets } from "./contenders.ts";
 import { type Workload, workloads } from "./workloads.ts";
 
 /** What a run of the benchmark does. */
@@ -31,7 +31,8 @@ Options:
   --rounds <count>       times that every contender is measured (5)
   --seconds <seconds>    length of each measurement (3)
   --connections <count>  connections of the closed loop, instead of the workload's own
-  --contenders <names>   comma-separated (all)
+  --set <name>           ${sets.join(", ")}: which contenders are compared (rivals)
+  --contenders <names>   comma-separated, instead of a set
   --workloads <names>    comma-separated (all)
   --binary <file>        the compiled router, instead of the source
   --python-router <file> the Python router's executable, which is measured where it is named
@@ -58,6 +59,12 @@ const chosen = <Row extends { readonly name: string }>(
   return rows.filter(({ name }) => wanted.includes(name));
 };
 
+const setNamed = (text: string): (typeof sets)[number] => {
+  const set = sets.find((name) => name === text);
+  if (set === undefined) throw new Error(`--set: there is no ${text}; there are ${sets.join(", ")}`);
+  return set;
+};
+
 const positive = (flag: string, text: string | undefined): number | undefined => {
   if (text === undefined) return undefined;
   const value = Number(text);
@@ -80,6 +87,7 @@ export const parseOptions = (args: readonly string[]): BenchOptions | "help" => 
       rounds: { type: "string" },
       seconds: { type: "string" },
       connections: { type: "string" },
+      set: { type: "string", default: "rivals" },
       contenders: { type: "string" },
       workloads: { type: "string" },
       binary: { type: "string" },
@@ -96,7 +104,10 @@ export const parseOptions = (args: readonly string[]): BenchOptions | "help" => 
     seconds,
     warmUpSeconds: values.quick ? Math.min(seconds, 0.5) : 3,
     connections: count("--connections", values.connections),
-    contenders: chosen("--contenders", values.contenders, contenders),
+    contenders:
+      values.contenders === undefined
+        ? contendersOf(setNamed(values.set))
+        : chosen("--contenders", values.contenders, contenders),
     workloads: chosen("--workloads", values.workloads, workloads),
     binary: values.binary && resolve(values.binary),
     pythonRouter: values["python-router"] && resolve(values["python-router"]),

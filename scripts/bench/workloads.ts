@@ -4,6 +4,8 @@ export interface Workload {
   readonly summary: string;
   /** The request's body; the engine knows the workload by it, so each has another. */
   readonly body: Buffer;
+  /** Where two digits stand in it that differ from user to user; absent where all send the same. */
+  readonly variesAt?: number;
   readonly answer: CannedAnswer;
   /** The same request with usage asked for, as a router may send it, and the answer with one more event. */
   readonly withUsage?: { readonly body: Buffer; readonly answer: CannedAnswer };
@@ -48,6 +50,21 @@ const chat = (fields: Readonly<Record<string, unknown>>): Buffer =>
     temperature: 0.7,
     ...fields,
   }));
+
+/** Before the two digits of a body that varies. */
+const MARK = "Document ";
+const LONG_PROMPT_BYTES = 220 * KILOBYTE;
+
+const longPrompt = Buffer.from(
+  JSON.stringify({
+    model: MODEL,
+    messages: [
+      { role: "system", content: `${MARK}00. ${TEXT.repeat(Math.ceil(LONG_PROMPT_BYTES / TEXT.length))}` },
+      { role: "user", content: "What does it say?" },
+    ],
+    max_completion_tokens: 100,
+  }),
+);
 
 const completion = kilobyte((text) => ({
   id: "chatcmpl-benchmark",
@@ -125,7 +142,34 @@ export const workloads: readonly Workload[] = [
     ratePerSecond: 200,
     latencyTo: "first",
   },
+  {
+    name: "prompt-220k",
+    summary: "a prompt of 220 KB, one of 64, answered with 1 KB of JSON",
+    body: longPrompt,
+    variesAt: longPrompt.indexOf(MARK) + MARK.length,
+    answer: { contentType: "application/json", pieces: [completion] },
+    ratePerSecond: 200,
+    connections: 16,
+    latencyTo: "end",
+  },
 ];
+
+/** The body that a user sends. */
+export const bodyOf = ({ body, variesAt }: Pick<Workload, "body" | "variesAt">, user: number): Buffer => {
+  if (variesAt === undefined) return body;
+  const own = Buffer.from(body);
+  own.write(String(user % USERS).padStart(2, "0"), variesAt);
+  return own;
+};
+
+/** The text of a body of any user as that of the first. */
+export const withoutUser = (text: string): string => text.replace(/(?<="Document )\d\d/, "00");
+
+/** Whether a body is that of some user of the workload. */
+export const isBodyOf = ({ body, variesAt = body.length }: Workload, given: Buffer): boolean =>
+  given.length === body.length &&
+  given.subarray(0, variesAt).equals(body.subarray(0, variesAt)) &&
+  given.subarray(variesAt + 2).equals(body.subarray(variesAt + 2));
 
 /** The fields of a request, as the OpenAI client for Python sends them, and a session id. */
 export const requestHeaders = (user: number): Readonly<Record<string, string>> => ({

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import type { ClosedLoopResult } from "./closed-loop.ts";
-import { PATH, requestHeaders, USERS, type Workload } from "./workloads.ts";
+import { bodyOf, PATH, requestHeaders, USERS, type Workload } from "./workloads.ts";
 
 /** A string of Lua; JSON's escapes are a subset of Lua's for the ASCII that requests are made of. */
 const lua = (text: string): string => JSON.stringify(text);
@@ -11,8 +11,12 @@ const table = (fields: Readonly<Record<string, string>>): string =>
     .join(", ")}}`;
 
 /** A script that makes wrk send the workload's requests in turn and print its counts as a line of JSON. */
-export const wrkScript = ({ body }: Workload): string => `
-local body = ${lua(body.toString())}
+export const wrkScript = (workload: Workload): string => {
+  const bodies = workload.variesAt === undefined ? 1 : USERS;
+  return `
+local bodies = {
+  ${Array.from({ length: bodies }, (_, user) => lua(bodyOf(workload, user).toString())).join(",\n  ")}
+}
 local headers = {
   ${Array.from({ length: USERS }, (_, user) => table(requestHeaders(user))).join(",\n  ")}
 }
@@ -21,7 +25,7 @@ local sent = 0
 
 init = function()
   for index = 1, #headers do
-    requests[index] = wrk.format("POST", ${lua(PATH)}, headers[index], body)
+    requests[index] = wrk.format("POST", ${lua(PATH)}, headers[index], bodies[(index - 1) % #bodies + 1])
   end
 end
 
@@ -37,6 +41,7 @@ done = function(summary)
     summary.requests, failed, summary.duration))
 end
 `;
+};
 
 interface WrkOptions {
   readonly workload: Workload;

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { contenders } from "../../../scripts/bench/contenders.ts";
 import { parseOptions, usage } from "../../../scripts/bench/options.ts";
 import { workloads } from "../../../scripts/bench/workloads.ts";
+import { policies } from "../../../src/routing/index.ts";
 
 const namesIn = (args: readonly string[]) => {
   const options = parseOptions(args);
@@ -13,12 +14,28 @@ const namesIn = (args: readonly string[]) => {
 };
 
 describe("the command line of the benchmark", () => {
-  test("runs everything by default", () => {
+  test("compares the router with its rivals by default", () => {
     expect(parseOptions([])).toMatchObject({ rounds: 5, seconds: 3, connections: undefined });
     expect(namesIn([])).toEqual({
-      contenders: contenders.map(({ name }) => name),
+      contenders: contenders.filter(({ set }) => set === undefined).map(({ name }) => name),
       workloads: workloads.map(({ name }) => name),
     });
+  });
+
+  test("compares policies, or fleets of several sizes, where that set is named", () => {
+    const common = ["direct", "bare", "router"];
+    expect(namesIn(["--set", "endpoints"]).contenders).toEqual([
+      ...common,
+      "router-8",
+      "router-100",
+      "router-1000",
+    ]);
+    const [, ...others] = namesIn(["--set", "policies"]).contenders.slice(2);
+    expect(others).toEqual(
+      Object.keys(policies)
+        .filter((logic) => logic !== "roundrobin" && logic !== "session")
+        .map((logic) => `router-${logic}`),
+    );
   });
 
   test("--quick is one round of one second, unless told otherwise", () => {
@@ -37,6 +54,7 @@ describe("the command line of the benchmark", () => {
   });
 
   test.each([
+    [["--set", "all"], "--set: there is no all; there are rivals, policies, endpoints"],
     [["--contenders", "bare,traefik"], "--contenders: there is no traefik; there are direct, bare,"],
     [["--workloads", "json"], "--workloads: there is no json; there are json-1k, stream-64"],
     [["--rounds", "1.5"], "--rounds: 1.5 is not a whole number"],

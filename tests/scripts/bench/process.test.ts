@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { parseStat, readUsage, usageOfTree } from "../../../scripts/bench/cpu.ts";
 import { onCpu, parseCpuList, placeOn } from "../../../scripts/bench/placement.ts";
 import { parseWrk, wrkScript } from "../../../scripts/bench/wrk.ts";
-import { workloads } from "../../../scripts/bench/workloads.ts";
+import { bodyOf, USERS, workloads } from "../../../scripts/bench/workloads.ts";
 
 const isLinux = process.platform === "linux";
 
@@ -66,12 +66,16 @@ describe("wrk", () => {
   });
 
   test.each(workloads.map((workload) => [workload.name, workload] as const))(
-    "sends the body of %s as it is",
+    "sends the bodies of %s as they are",
     (_name, workload) => {
+      const [, lines = ""] = /^local bodies = \{\n([^]*?)\n\}\n/.exec(wrkScript(workload).trimStart()) ?? [];
+      const bodies = lines.split(",\n").map((line) => line.trim());
       // Other escapes than these two do not mean the same in Lua.
-      const [, body = ""] = /^local body = "(.*)"$/m.exec(wrkScript(workload)) ?? [];
-      expect(body).not.toMatch(/\\[^"\\]/);
-      expect(JSON.parse(`"${body}"`)).toBe(workload.body.toString());
+      for (const body of bodies) expect(body).not.toMatch(/\\[^"\\]/);
+      const sent = Array.from({ length: bodies.length }, (_body, user) => bodyOf(workload, user).toString());
+      expect(bodies.map((body): unknown => JSON.parse(body))).toEqual(sent);
+      expect(bodies).toHaveLength(workload.variesAt === undefined ? 1 : USERS);
+      expect(new Set(bodies).size).toBe(bodies.length);
     },
   );
 });

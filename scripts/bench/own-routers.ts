@@ -1,0 +1,67 @@
+import { join } from "node:path";
+import { type RoutingLogic, policies } from "../../src/routing/index.ts";
+import type { Contender, Setup } from "./contenders.ts";
+import { MODEL } from "./workloads.ts";
+
+/** The flags for a port and a static list of engines, which the Python router takes as well. */
+export const staticFlags = ({ port, engines }: Setup): readonly string[] => {
+  const listen = ["--host", "127.0.0.1", "--port", String(port)];
+  const models = engines.map(() => MODEL).join(",");
+  const discovery = ["--static-backends", engines.join(","), "--static-models", models];
+  return [...listen, "--service-discovery", "static", ...discovery];
+};
+
+const router =
+  (...flags: readonly string[]): Contender["launch"] =>
+  async (setup) => {
+    const { root, binary } = setup;
+    const program = binary === undefined ? [process.execPath, join(root, "src/main.ts")] : [binary];
+    return { kind: "process", command: [...program, ...staticFlags(setup), ...flags] };
+  };
+
+const session = ["--routing-logic", "session", "--session-key", "x-user-id"];
+
+/** The router as most would run it, and with less to do. */
+export const rivals: readonly Contender[] = [
+  {
+    name: "router",
+    summary: "vllm-router, session routing, a line in the log for each request",
+    launch: router(...session),
+  },
+  {
+    name: "router-roundrobin",
+    summary: "vllm-router, round robin, a line in the log for each request",
+    launch: router("--routing-logic", "roundrobin"),
+  },
+  {
+    name: "router-quiet",
+    summary: "vllm-router, session routing, --log-level warning",
+    launch: router(...session, "--log-level", "warning"),
+  },
+  {
+    name: "router-uncounted",
+    summary: "vllm-router, session routing, --disable-stream-usage",
+    launch: router(...session, "--disable-stream-usage"),
+  },
+];
+
+const measuredAbove: ReadonlySet<string> = new Set(["roundrobin", "session"]);
+
+/** The router with each policy that is not among the rivals. */
+export const byPolicy: readonly Contender[] = (Object.keys(policies) as RoutingLogic[])
+  .filter((logic) => !measuredAbove.has(logic))
+  .map((logic) => ({
+    name: `router-${logic}`,
+    summary: `vllm-router, ${logic}`,
+    set: "policies",
+    launch: router("--routing-logic", logic),
+  }));
+
+/** The router in front of fleets of several sizes. */
+export const byEngineCount: readonly Contender[] = [8, 100, 1000].map((engines) => ({
+  name: `router-${engines}`,
+  summary: `vllm-router, session routing over ${engines} engines`,
+  set: "endpoints",
+  engines,
+  launch: router(...session),
+}));
