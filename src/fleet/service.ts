@@ -1,6 +1,13 @@
 import type { Endpoint } from "../core/endpoint.ts";
 import { type Lineup, type Outliers, type Trial, unjudged } from "../health/outliers.ts";
-import { holdBack, type PanicMode, type ServiceState, shutOut } from "../health/pool.ts";
+import {
+  type Able,
+  holdBack,
+  type PanicMode,
+  type ServiceState,
+  shutOut,
+  type Standing,
+} from "../health/pool.ts";
 import type { Candidates } from "../routing/policy.ts";
 
 /** The engines of a model. */
@@ -50,14 +57,29 @@ export const createService = (
   { random }: { readonly random: () => number },
 ): Service => {
   const parts = new WeakMap<Candidates, Map<string, Candidates>>();
+  const places = new WeakMap<Candidates, ReadonlyMap<string, number>>();
 
-  const without = (candidates: Candidates, places: ReadonlySet<number>): Candidates | undefined => {
-    if (places.size === 0) return candidates;
-    const key = [...places].join();
+  const ableOf = (candidates: Candidates): Able => {
+    let placeOf = places.get(candidates);
+    if (!placeOf) {
+      placeOf = new Map(candidates.map(({ endpoint }, place) => [endpoint.id, place]));
+      places.set(candidates, placeOf);
+    }
+    const unusual = new Map<number, Standing>();
+    for (const id of outliers.unusual()) {
+      const place = placeOf.get(id);
+      if (place !== undefined) unusual.set(place, outliers.standingOf(id));
+    }
+    return { count: candidates.length, unusual };
+  };
+
+  const without = (candidates: Candidates, left: readonly number[]): Candidates | undefined => {
+    if (left.length === 0) return candidates;
+    const key = left.join();
     const known = parts.get(candidates) ?? new Map<string, Candidates>();
     const part = known.get(key);
     if (part) return part;
-    const [first, ...others] = candidates.filter((_, place) => !places.has(place));
+    const [first, ...others] = candidates.filter((_, place) => !left.includes(place));
     if (!first) return undefined;
     if (known.size >= MAX_PARTS) known.clear();
     const added: Candidates = [first, ...others];
@@ -65,18 +87,15 @@ export const createService = (
     return added;
   };
 
-  const standingsOf = (candidates: Candidates) =>
-    candidates.map(({ endpoint }) => outliers.standingOf(endpoint.id));
-
   const open = ({ able, members }: Pool): Candidates | undefined =>
-    able && !outliers.isQuiet() ? without(able, shutOut(standingsOf(able), members.length, panicMode)) : able;
+    able && !outliers.isQuiet() ? without(able, shutOut(ableOf(able), members.length, panicMode)) : able;
 
   return {
     open,
     draw: (candidates) =>
       outliers.isQuiet()
         ? candidates
-        : (without(candidates, holdBack(standingsOf(candidates), random)) ?? candidates),
+        : (without(candidates, holdBack(ableOf(candidates), random)) ?? candidates),
     begin: (endpoint, pool) => {
       const isShut =
         pool !== undefined &&

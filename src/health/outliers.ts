@@ -55,6 +55,8 @@ export interface Lineup {
 export interface Outliers {
   /** True while every engine gets its full share: nothing has to be looked at. */
   readonly isQuiet: () => boolean;
+  /** Ids of engines that may get less than their share, in no particular order. */
+  readonly unusual: () => Iterable<string>;
   readonly standingOf: (endpointId: string) => Standing;
   /** A request is sent; `onUnreachable` is told when no connection can be made. */
   readonly begin: (endpoint: Endpoint, onUnreachable?: (endpointId: string) => void) => Trial;
@@ -121,9 +123,11 @@ export const createOutliers = (
         pool.includes(id) && pool.filter((other) => ejected.has(other)).length < mostEjected(pool.length),
     );
 
-  const settle = ({ id, url, breaker }: Judged, now: number): void => {
+  const settle = ({ id, url, breaker }: Judged): void => {
     const openedAt = breaker.opened()?.at;
-    if (openedAt === undefined || !breaker.settle(now)) return;
+    if (openedAt === undefined) return;
+    const now = clock.monotonic();
+    if (!breaker.settle(now)) return;
     ejected.delete(id);
     slowDown(id, now);
     log.info(`Engine ${url} answers again and gets requests, after ${seconds(now - openedAt)}`);
@@ -154,22 +158,27 @@ export const createOutliers = (
 
   const finish = (judged: Judged, attempt: Attempt, ending: Ending): void => {
     const { breaker } = judged;
-    const now = clock.monotonic();
-    if (ending === "ended") breaker.ended(attempt);
-    else if (ending === "left") breaker.left(attempt, now);
-    else {
-      const isRefused = ending === "refused";
-      const why = isRefused ? breaker.refused(attempt, now) : breaker.failed(attempt, now);
-      if (why) trip(judged, why, isRefused ? { reason: "no room", isUnreachable: false } : ending, now);
+    if (ending === "ended") {
+      breaker.ended(attempt);
+      return;
     }
+    const now = clock.monotonic();
+    if (ending === "left") {
+      breaker.left(attempt, now);
+      return;
+    }
+    const isRefused = ending === "refused";
+    const why = isRefused ? breaker.refused(attempt, now) : breaker.failed(attempt, now);
+    if (why) trip(judged, why, isRefused ? { reason: "no room", isUnreachable: false } : ending, now);
   };
 
   return {
     isQuiet: () => ejected.size === 0 && slow.size === 0,
+    unusual: () => new Set([...ejected.keys(), ...slow.keys()]),
     standingOf: (id) => {
       const now = clock.monotonic();
       const out = ejected.get(id);
-      if (out) settle(out, now);
+      if (out) settle(out);
       if (out && ejected.has(id)) {
         const { breaker, isReachable } = out;
         const isHalfOpen = breaker.stateAt(now) === "half_open";
@@ -191,7 +200,7 @@ export const createOutliers = (
         answered: () => {
           if (isOver) return;
           judged.breaker.answered(attempt);
-          settle(judged, clock.monotonic());
+          settle(judged);
         },
         end: (ending) => {
           if (isOver) return;

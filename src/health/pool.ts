@@ -21,30 +21,32 @@ export type PanicMode = "route" | "fail";
 export const mostEjected = (poolSize: number): number =>
   poolSize < 2 ? 0 : Math.max(1, Math.floor(poolSize / 2));
 
+/** Engines that can serve, of which those that are not in full service stand here by their place. */
+export interface Able {
+  readonly count: number;
+  readonly unusual: ReadonlyMap<number, Standing>;
+}
+
+const placesOf = ({ unusual }: Able, isMeant: (standing: Standing) => boolean): readonly number[] =>
+  [...unusual].flatMap(([place, standing]) => (isMeant(standing) ? [place] : []));
+
 /**
- * Which engines of a pool get no request now, by their place in `able`: those that are ejected, unless that
- * would take too much of the pool away. Panic, with less than half of the pool left, brings back whoever can be
- * reached; more ejections than there may be, which engines with several models or a shrinking pool lead to, have
- * no effect at all.
+ * The places of engines of a pool that get no request now: those that are ejected, unless that would take too much
+ * of the pool away. Panic, with less than half of the pool left, brings back whoever can be reached; more ejections
+ * than there may be, which engines with several models or a shrinking pool lead to, have no effect at all.
  */
-export const shutOut = (
-  able: readonly Standing[],
-  poolSize: number,
-  panicMode: PanicMode,
-): ReadonlySet<number> => {
-  const isEjected = ({ state }: Standing): boolean => state === "ejected" || state === "half_open";
-  const ejected = able.filter(isEjected).length;
-  if (ejected > mostEjected(poolSize)) return new Set();
-  const isPanic = panicMode === "route" && 2 * (able.length - ejected) < poolSize;
-  const isShut = (standing: Standing): boolean => !standing.isOpen && !(isPanic && standing.isReachable);
-  return new Set(able.flatMap((standing, place) => (isShut(standing) ? [place] : [])));
+export const shutOut = (able: Able, poolSize: number, panicMode: PanicMode): readonly number[] => {
+  const ejected = placesOf(able, ({ state }) => state === "ejected" || state === "half_open").length;
+  if (ejected > mostEjected(poolSize)) return [];
+  const isPanic = panicMode === "route" && 2 * (able.count - ejected) < poolSize;
+  return placesOf(able, ({ isOpen, isReachable }) => !isOpen && !(isPanic && isReachable));
 };
 
 /**
- * Which engines one request leaves out, by their place: each in slow start with the probability that its weight
- * leaves, unless nobody else would be left.
+ * The places of engines that one request leaves out: each in slow start with the probability that its weight leaves,
+ * unless nobody else would be left.
  */
-export const holdBack = (able: readonly Standing[], random: () => number): ReadonlySet<number> => {
-  const held = able.flatMap(({ weight }, place) => (weight < 1 && random() >= weight ? [place] : []));
-  return new Set(held.length < able.length ? held : []);
+export const holdBack = (able: Able, random: () => number): readonly number[] => {
+  const held = placesOf(able, ({ weight }) => weight < 1 && random() >= weight);
+  return held.length < able.count ? held : [];
 };
