@@ -1,6 +1,7 @@
 import { type AdmissionState, createAdmission, createAdmissionState } from "./admission/admission.ts";
 import { createMemoryWatch } from "./admission/memory.ts";
 import type { Clock } from "./core/clock.ts";
+import { noLimits } from "./core/deadline-limits.ts";
 import type { Endpoint } from "./core/endpoint.ts";
 import type { EngineFetch } from "./core/engine-fetch.ts";
 import type { EngineReach } from "./core/engine-reach.ts";
@@ -245,7 +246,9 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
     aliases,
     countsStreams: config.countsStreams,
     maxAttempts: config.maxReroutes + 1,
+    deadlines: config.deadlines ?? noLimits,
     fetch,
+    reach,
     clock,
     random,
     log,

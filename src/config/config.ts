@@ -1,6 +1,7 @@
 import type { AnswerFields } from "../core/answer-fields.ts";
 import type { DiscoveryConfig } from "../discovery/index.ts";
 import type { AdmissionLimits } from "../admission/admission.ts";
+import type { DeadlineLimits } from "../core/deadline-limits.ts";
 import type { HealthOptions } from "../health/engine-health.ts";
 import type { OutlierOptions } from "../health/outliers.ts";
 import type { PanicMode } from "../health/pool.ts";
@@ -50,6 +51,8 @@ export interface Config {
   readonly routing: RoutingConfig;
   /** Further engines that are tried when one fails before its answer has begun. */
   readonly maxReroutes: number;
+  /** No limits where absent. */
+  readonly deadlines?: DeadlineLimits | undefined;
   readonly requestStatsWindowSeconds: number;
   /** Whether streams are asked for their usage where the client does not want it. */
   readonly countsStreams: boolean;
@@ -140,6 +143,18 @@ const outliersOf = (values: RouterOptionValues): NonNullable<Config["outliers"]>
   panicMode: values.panicMode,
 });
 
+/** Zero is how an operator writes that there is no limit. */
+const limitMs = (seconds: number): number => (seconds === 0 ? Number.POSITIVE_INFINITY : seconds * 1000);
+
+const deadlinesOf = (values: RouterOptionValues): DeadlineLimits => ({
+  connectMs: limitMs(values.upstreamConnectTimeoutSeconds),
+  headMs: limitMs(values.upstreamHeadTimeoutSeconds),
+  firstChunkMs: limitMs(values.upstreamFirstChunkTimeoutSeconds),
+  chunkIdleMs: limitMs(values.upstreamChunkIdleTimeoutSeconds),
+  requestMs: limitMs(values.requestTimeoutSeconds),
+  clientStallMs: limitMs(values.clientStallTimeoutSeconds),
+});
+
 /** The configuration file that settings name. */
 export const configFileOf = (settings: Settings): ConfigFile | undefined => {
   const json = settings.get("dynamicConfigJson")?.text;
@@ -205,6 +220,7 @@ export const parseConfig = ({
       aliases: discovery.aliases,
       routing: { logic, options: readOptions(policyOptions, settings).values },
       maxReroutes: values.maxInstanceFailoverRerouteAttempts,
+      deadlines: deadlinesOf(values),
       requestStatsWindowSeconds: values.requestStatsWindow,
       countsStreams: !values.disableStreamUsage,
       answerFields: {

@@ -1,6 +1,7 @@
 import type { OptionTable, OptionValues } from "../core/option.ts";
 import { policyOptions } from "../routing/index.ts";
 import { admissionOptions } from "./options/admission.ts";
+import { deadlineOptions } from "./options/deadlines.ts";
 import { discoveryOptions } from "./options/discovery.ts";
 import { featureOptions } from "./options/features.ts";
 import { resilienceOptions } from "./options/resilience.ts";
@@ -15,6 +16,7 @@ export const routerOptions = {
   ...resilienceOptions,
   ...routingOptions,
   ...policyOptions,
+  ...deadlineOptions,
   ...featureOptions,
 } as const satisfies OptionTable;
 

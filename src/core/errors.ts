@@ -97,6 +97,20 @@ export const errorTable = {
     meaning:
       "The router uses 85 % of its memory limit and takes no further work until it uses less; try again.",
   },
+  request_timeout: {
+    status: 504,
+    type: "timeout_error",
+    isRetryable: false,
+    meaning:
+      "The request took longer than --request-timeout-seconds, or than the client itself gave it (x-request-timeout-ms).",
+  },
+  client_stalled: {
+    status: 499,
+    type: "client_error",
+    isRetryable: false,
+    meaning:
+      "The client took nothing of its answer for --client-stall-timeout-seconds; only logs and metrics show it.",
+  },
   router_shutdown: {
     status: 503,
     type: "service_unavailable_error",
@@ -138,6 +152,10 @@ export class RouterError extends Error {
     this.isPointless = options?.isPointless ?? false;
   }
 }
+
+/** Whether an error is an engine's failure, and no end that the client or the router made. */
+export const isEngineFailure = (error: unknown): error is RouterError & { readonly code: EngineErrorCode } =>
+  error instanceof RouterError && errorTable[error.code].isRetryable;
 
 /** Why a signal has aborted: whoever aborts it with a RouterError says so, otherwise the client has left. */
 export const reasonOf = ({ reason }: AbortSignal, cause?: unknown): RouterError =>

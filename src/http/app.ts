@@ -46,7 +46,8 @@ export const createApp = (deps: AppDeps): Hono<Env> => {
     const call = await readCall({ id: env.requestId, request: req.raw, path, isReplaySafe, maxBodyBytes });
     const { leave } = await admission.enter(env.client);
     try {
-      return await forward(call, { ...env.client, over: leave });
+      // The same object: its signal is another one after an interruption.
+      return await forward(call, Object.assign(env.client, { over: leave }));
     } catch (error) {
       leave();
       throw error;

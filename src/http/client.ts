@@ -20,30 +20,40 @@ export interface Clients {
  * lifting it sticks to the connection: this is the only place that lifts it, and what lifts it puts it back.
  */
 export const createClients = (idleTimeoutSeconds: number): Clients => {
-  const waiting = new Set<AbortController>();
+  const waiting = new Set<(error: RouterError) => void>();
   return {
     of: (request, server, { arrivedAt, trace }) => {
-      const ending = new AbortController();
+      let ending = new AbortController();
       const { signal } = request;
-      const leave = (): void => ending.abort(reasonOf(signal));
+      const end = (reason: RouterError): void => ending.abort(reason);
+      const leave = (): void => end(reasonOf(signal));
       if (signal.aborted) leave();
       else signal.addEventListener("abort", leave, { once: true });
       return {
-        signal: ending.signal,
+        get signal() {
+          return ending.signal;
+        },
+        interrupt: (reason) => {
+          const interrupted = ending;
+          // Who has left stays away.
+          if (interrupted.signal.aborted) return;
+          ending = new AbortController();
+          interrupted.abort(reason);
+        },
         arrivedAt,
         trace,
         allowSilence: () => {
-          waiting.add(ending);
+          waiting.add(end);
           server.timeout(request, 0);
         },
         limitSilence: () => {
-          waiting.delete(ending);
+          waiting.delete(end);
           server.timeout(request, idleTimeoutSeconds);
         },
       };
     },
     cut: (error) => {
-      for (const ending of waiting) ending.abort(error);
+      for (const end of waiting) end(error);
     },
   };
 };

@@ -1,6 +1,6 @@
 import type { Clock } from "../core/clock.ts";
 import type { Endpoint } from "../core/endpoint.ts";
-import { describeError, type EngineErrorCode, errorTable, RouterError } from "../core/errors.ts";
+import { describeError, isEngineFailure, RouterError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import { type RequestOutcome, watchBoth } from "../core/request-stats.ts";
 import type { Trial } from "../health/outliers.ts";
@@ -10,6 +10,7 @@ import type { RoutePlan } from "../routing/policy.ts";
 import type { RequestLedger, Ticket } from "../stats/request-ledger.ts";
 import type { Call } from "./call.ts";
 import type { Client } from "./client.ts";
+import type { createDeadlines, Progress } from "./deadlines.ts";
 import { isEventStream } from "./headers.ts";
 import { type EndPhase, endLine } from "./routing-log.ts";
 import type { Answer } from "./upstream.ts";
@@ -33,6 +34,9 @@ export interface AttemptOn {
 export interface Attempt extends AttemptOn {
   readonly ticket: Ticket;
   readonly series: RequestSeries;
+  /** Aborted when the client has left, or with the RouterError for which the attempt is interrupted. */
+  readonly signal: AbortSignal;
+  readonly progress: Progress;
   /** The first bytes of the answer are there. */
   readonly begun: (answer: Answer) => void;
   /** The answer came whole; by its status, or that of the error in its last event, the engine did, refused or failed. */
@@ -46,19 +50,16 @@ export interface Attempt extends AttemptOn {
 interface AttemptDeps {
   readonly requests: RequestLedger;
   readonly metrics: RouterMetrics;
+  readonly watchOver: ReturnType<typeof createDeadlines>;
   readonly clock: Clock;
   readonly log: Log;
 }
-
-/** An engine's failure before anything of its answer went to the client. */
-export const isEngineFailure = (error: unknown): error is RouterError & { readonly code: EngineErrorCode } =>
-  error instanceof RouterError && errorTable[error.code].isRetryable;
 
 const outcomeOf = (status: number): RequestOutcome =>
   status >= 500 ? "failed" : status >= 400 ? "refused" : "done";
 
 /** Keeps the accounts of attempts: the load of engines, metrics, the line for the end, the client's silence. */
-export const createAttempts = ({ requests, metrics, clock, log }: AttemptDeps) => {
+export const createAttempts = ({ requests, metrics, watchOver, clock, log }: AttemptDeps) => {
   const logsEnds = log.isEnabled("debug");
 
   return (on: AttemptOn): Attempt => {
@@ -69,11 +70,14 @@ export const createAttempts = ({ requests, metrics, clock, log }: AttemptDeps) =
     const watcher = traced && plan.watcher ? watchBoth(traced, plan.watcher) : (traced ?? plan.watcher);
     const ticket = requests.begin(endpoint.id, series, watcher);
     client.allowSilence();
+    const { signal } = client;
+    const progress = watchOver({ call, client, url: endpoint.url, ticket });
 
     let isOver = false;
     const end = (outcome: RequestOutcome, phase: EndPhase): void => {
       if (isOver) return;
       isOver = true;
+      progress.end();
       ticket.end(outcome);
       client.limitSilence();
       const elapsedMs = clock.monotonic() - client.arrivedAt;
@@ -85,6 +89,8 @@ export const createAttempts = ({ requests, metrics, clock, log }: AttemptDeps) =
       ...on,
       ticket,
       series,
+      signal,
+      progress,
       begun: ({ status, headers, first }) => {
         ticket.firstByte(isEventStream(headers));
         // What is not sent for its result may well have none.

@@ -27,6 +27,8 @@ export interface Call extends Pick<RoutingRequest, "headers" | "field"> {
   readonly prompt: (model: string) => Prompt | undefined;
   /** What an engine is sent: the client's bytes, with `model` spliced in where they name another. */
   readonly messageFor: (model: string) => Message;
+  /** Milliseconds that the client gives it; absent where it gives as many as it takes. */
+  readonly timeoutMs: number | undefined;
   /** True when the request is pure compute, so that sending it twice is harmless. */
   readonly isReplaySafe: boolean;
 }
@@ -161,6 +163,13 @@ const modelOf = (value: unknown): string => {
   return value;
 };
 
+const timeoutOf = (headers: Headers): number | undefined => {
+  const text = headers.get("x-request-timeout-ms");
+  if (text === null) return undefined;
+  if (/^[1-9]\d{0,11}$/.test(text)) return Number(text);
+  throw invalid("Invalid request: x-request-timeout-ms must be a whole number of milliseconds above 0.");
+};
+
 // Without a question mark of ours the parser would take one of the client's for it.
 const parseQuery = (query: string): URLSearchParams => new URLSearchParams(`?${query}`);
 
@@ -224,6 +233,7 @@ export const readCall = async ({ id, request, path, isReplaySafe, maxBodyBytes }
       if (model === undefined || served === model) return message;
       return splice ? { ...message, body: splice(served) } : { path: path + queryForEngine(query, served) };
     },
+    timeoutMs: timeoutOf(headers),
     isReplaySafe: isReplaySafe(field),
   };
 };

@@ -1,15 +1,18 @@
 import type { AnswerFields } from "../core/answer-fields.ts";
 import type { Clock } from "../core/clock.ts";
+import type { DeadlineLimits } from "../core/deadline-limits.ts";
 import type { EngineFetch, EngineRequest } from "../core/engine-fetch.ts";
-import { describeError, RouterError } from "../core/errors.ts";
+import type { EngineReach } from "../core/engine-reach.ts";
+import { describeError, isEngineFailure, RouterError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import type { RouterMetrics } from "../metrics/router-metrics.ts";
 import type { RoutePlan, RoutingPolicy } from "../routing/policy.ts";
 import type { RequestLedger } from "../stats/request-ledger.ts";
-import { type Attempt, createAttempts, isEngineFailure } from "./attempt.ts";
+import { type Attempt, createAttempts } from "./attempt.ts";
 import type { Call } from "./call.ts";
 import type { Client } from "./client.ts";
+import { createDeadlines } from "./deadlines.ts";
 import { createFailover, type Failover } from "./failover.ts";
 import { headersForEngine } from "./headers.ts";
 import { type Failure, failureOfCode, failureOfStatus } from "./next-attempt.ts";
@@ -42,7 +45,9 @@ interface ForwardDeps {
   readonly countsStreams: boolean;
   /** Attempts that are made for one request at most. */
   readonly maxAttempts: number;
+  readonly deadlines: DeadlineLimits;
   readonly fetch: EngineFetch;
+  readonly reach: EngineReach;
   readonly clock: Clock;
   /** From 0, below 1. */
   readonly random: () => number;
@@ -51,7 +56,7 @@ interface ForwardDeps {
   readonly onRouted?: ((routed: Routed) => void) | undefined;
 }
 
-type Message = EngineRequest & { readonly path: string };
+type Message = Omit<EngineRequest, "signal"> & { readonly path: string };
 
 /** What an attempt came to: with a failure nothing has gone to the client. */
 type Outcome =
@@ -66,7 +71,7 @@ const describe = ({ answer, error }: Outcome): string =>
 /** Creates the hot path: choose an engine, send, wait for its first bytes, relay; again elsewhere if it fails before. */
 export const createForward = (deps: ForwardDeps): Forward => {
   const { fleet, policy, metrics, aliases, countsStreams, maxAttempts, fetch, clock, log, onRouted } = deps;
-  const begin = createAttempts(deps);
+  const begin = createAttempts({ ...deps, watchOver: createDeadlines(deps.deadlines, deps) });
   const budget = createRetryBudget();
   const failOver = createFailover({ ...deps, budget });
   const respond = createRespond(deps);
@@ -102,12 +107,18 @@ export const createForward = (deps: ForwardDeps): Forward => {
 
   /** The answer, and whether it is one that another engine may replace. */
   const ask = async (attempt: Attempt, message: Message, waited: { ms: number }): Promise<Outcome> => {
-    const { endpoint, call } = attempt;
+    const { endpoint, call, progress, signal } = attempt;
     const sentAt = clock.monotonic();
     try {
-      const answer = await exchange(fetch, endpoint.url + message.path, message, call.isReplaySafe);
+      const answer = await exchange(
+        fetch,
+        endpoint.url + message.path,
+        { ...message, signal },
+        { isReplaySafe: call.isReplaySafe, onHead: progress.head },
+      );
       waited.ms += clock.monotonic() - sentAt;
       attempt.begun(answer);
+      if (answer.rest) progress.firstChunk();
       const failure = answer.rest ? undefined : failureOfStatus(answer.status);
       if (failure) attempt.answered(answer.status);
       return { answer, failure };
@@ -142,7 +153,6 @@ export const createForward = (deps: ForwardDeps): Forward => {
       body: asking ?? body,
       method: call.method,
       headers: headersForEngine(call.headers, call.id),
-      signal: client.signal,
     };
     if (hidesUsage) message.headers.set("accept-encoding", "identity");
 

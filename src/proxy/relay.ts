@@ -1,5 +1,5 @@
 import type { Clock } from "../core/clock.ts";
-import { reasonOf, type RouterError } from "../core/errors.ts";
+import { isEngineFailure, reasonOf, RouterError } from "../core/errors.ts";
 import type { BodyReader } from "./upstream.ts";
 import type { UsageFilter } from "./usage-filter.ts";
 
@@ -16,6 +16,8 @@ interface RelayOptions {
   readonly filter?: UsageFilter | undefined;
   /** Called with each chunk after the first, when it is on its way; must not throw. */
   readonly onChunk: (chunk: Uint8Array) => void;
+  /** Told when the client takes nothing of what waits for it, and when it does again. */
+  readonly onStall?: (isStalled: boolean) => void;
   /** Called when the engine has sent all; throws where that cannot be the end. */
   readonly checkEnd?: () => void;
   /** Called once, whatever happens. */
@@ -24,6 +26,10 @@ interface RelayOptions {
 
 /** Time for what was written to leave before the connection is reset, which drops the rest. */
 const FAREWELL_MS = 50;
+
+/** Whether there is nobody to tell: the client has left, or takes nothing. */
+const isClients = (reason: RouterError | undefined): boolean =>
+  reason?.code === "client_closed" || reason?.code === "client_stalled";
 
 /** Sends a chunk at once; a promise while it waits for the client, without which memory would be unbounded. */
 const send = (
@@ -43,7 +49,7 @@ const send = (
 export const relay = (
   first: Uint8Array<ArrayBuffer> | undefined,
   rest: BodyReader,
-  { failureEvent, signal, clock, filter, onChunk, checkEnd, onEnd }: RelayOptions,
+  { failureEvent, signal, clock, filter, onChunk, onStall, checkEnd, onEnd }: RelayOptions,
 ): Bun.DirectUnderlyingSource<Uint8Array> => {
   let isOver = false;
   const end = (how: RelayEnd, cause?: unknown): void => {
@@ -61,17 +67,33 @@ export const relay = (
     if (kept) void send(sink, kept);
   };
 
+  /** Waits until the client takes what was sent; throws when something else ends the wait. */
+  const taken = async (sent: Promise<unknown>): Promise<void> => {
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+    sent.then(resolve, reject);
+    signal.addEventListener("abort", resolve);
+    onStall?.(true);
+    try {
+      await promise;
+    } finally {
+      signal.removeEventListener("abort", resolve);
+      onStall?.(false);
+    }
+    if (signal.aborted) throw reasonOf(signal);
+  };
+
   const fail = async (sink: ReadableStreamDirectController, cause: Error): Promise<void> => {
     const reason = signal.aborted ? reasonOf(signal, cause) : undefined;
-    if (!isOver && reason?.code !== "client_closed") {
-      end(reason ? "client_closed" : "failed", reason ?? cause);
+    if (!isOver && !isClients(reason)) {
+      end(reason && !isEngineFailure(reason) ? "client_closed" : "failed", reason ?? cause);
       passRest(sink);
-      if (failureEvent) void send(sink, failureEvent(reason));
+      if (failureEvent)
+        void send(sink, failureEvent(reason ?? (cause instanceof RouterError ? cause : undefined)));
       const { promise, resolve } = Promise.withResolvers<void>();
       clock.after(FAREWELL_MS, resolve);
       await promise;
     }
-    end("client_closed");
+    end("client_closed", reason);
     sink.close(cause);
   };
 
@@ -82,7 +104,7 @@ export const relay = (
       try {
         let full = first && pass(sink, first);
         for (;;) {
-          if (full) await full;
+          if (full) await taken(full);
           if (isOver) return;
           const { done, value } = await rest.read();
           if (isOver) return;

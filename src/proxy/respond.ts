@@ -42,7 +42,7 @@ export const createRespond = ({ metrics, answerFields, clock, log }: RespondDeps
   };
 
   return (attempt, answer, engineMs) => {
-    const { call, client, ticket, series } = attempt;
+    const { call, client, ticket, series, signal, progress } = attempt;
     const { status, headers, first, rest } = answer;
     const init = headOf(attempt, answer, engineMs);
     // What is compressed cannot be looked into.
@@ -62,13 +62,14 @@ export const createRespond = ({ metrics, answerFields, clock, log }: RespondDeps
     let endStatus = status;
     const body = relay(first, rest, {
       failureEvent: isEventStream(headers) ? (reason) => failureEvent(call.path, reason) : undefined,
-      signal: client.signal,
+      signal,
       clock,
       filter,
       onChunk: (chunk) => {
         tail.add(chunk);
         ticket.chunk();
       },
+      onStall: progress.stalled,
       checkEnd: () => {
         if (!isReadable || status !== 200) return;
         const { isComplete, errorStatus } = readStreamEnd(call.path, tailText(tail.last(), tail.before()));
@@ -83,8 +84,10 @@ export const createRespond = ({ metrics, answerFields, clock, log }: RespondDeps
           attempt.brokeOff(how);
           client.over();
         }
-        if (how !== "failed") return;
-        log.warning(`Request ${call.id} broke off while its answer streamed: ${describeError(cause)}`);
+        if (how === "failed")
+          log.warning(`Request ${call.id} broke off while its answer streamed: ${describeError(cause)}`);
+        else if (cause instanceof RouterError && cause.code !== "client_closed")
+          log.warning(`Request ${call.id} was cut while its answer streamed: ${describeError(cause)}`);
       },
     });
     return new Response(new ReadableStream(body), init);

@@ -48,7 +48,8 @@ const sendOverLiveConnection = (
 ): Promise<Response> =>
   fetch(url, request).catch(async (error: unknown) => {
     const failure = upstreamError(error, request.signal);
-    if (!isReplaySafe || failure.code !== "upstream_reset") throw failure;
+    const isLost = failure.code === "upstream_reset" && !request.signal.aborted;
+    if (!isReplaySafe || !isLost) throw failure;
     return fetch(url, { ...request, fresh: true }).catch((anew: unknown) => {
       const again = upstreamError(anew, request.signal);
       // An engine that is gone now may have died of what it was sent.
@@ -93,6 +94,12 @@ const isShort = (headers: Headers): boolean => {
   return length !== null && Number(length) <= WHOLE_BODY_LIMIT && !isEventStream(headers);
 };
 
+interface ExchangeOptions {
+  readonly isReplaySafe: boolean;
+  /** Called when the head of the answer has come. */
+  readonly onHead?: () => void;
+}
+
 /**
  * One attempt: sends the request and waits for the head and the first bytes of the body, so that until then
  * another engine can still take over. Throws `upstream_*`, or why the signal ended it.
@@ -101,9 +108,10 @@ export const exchange = async (
   fetch: EngineFetch,
   url: string,
   request: EngineRequest,
-  isReplaySafe: boolean,
+  { isReplaySafe, onHead }: ExchangeOptions,
 ): Promise<Answer> => {
   const response = await sendOverLiveConnection(fetch, url, request, isReplaySafe);
+  onHead?.();
   const { status, headers } = response;
   try {
     if (!isRelayable(response)) throw await refuse(response);

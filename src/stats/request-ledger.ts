@@ -14,6 +14,8 @@ export interface Ticket {
   readonly firstByte: (isStream?: boolean) => void;
   /** Further bytes of the answer came. */
   readonly chunk: () => void;
+  /** Monotonic milliseconds at which bytes last came, or at which it began where none have. */
+  readonly lastAt: () => number;
   /** What the engine said of the request's tokens; told before the end. */
   readonly tokens: (usage: TokenUsage) => void;
   /** Ends it, `done` unless told otherwise; ending it again is harmless. */
@@ -143,6 +145,7 @@ export const createRequestLedger = (
           }
           lastAt = now;
         },
+        lastAt: () => lastAt,
         tokens: (usage) => {
           if (phase === "over") return;
           outputTokens = usage.output;

@@ -37,6 +37,22 @@ test("clients whose engines are awaited can be cut; those that are answered, and
   expect(gone?.signal.reason).toMatchObject({ code: "client_closed" });
 });
 
+test("what is asked of an engine for a client can be interrupted, and something else asked, until the client has left", () => {
+  const leaving = new AbortController();
+  const clients = createClients(30);
+  const request = new Request("http://router/", { signal: leaving.signal });
+  const client = clients.of(request, { timeout: () => {} }, { arrivedAt: 0 });
+  const first = client.signal;
+  const reason = new RouterError("upstream_timeout", "Too late.");
+  client.interrupt(reason);
+  expect(first.reason).toBe(reason);
+  expect(client.signal.aborted).toBe(false);
+  leaving.abort();
+  expect(client.signal.reason).toMatchObject({ code: "client_closed" });
+  client.interrupt(reason);
+  expect(client.signal.reason).toMatchObject({ code: "client_closed" });
+});
+
 test("a client that left before its request was looked at has left", () => {
   const request = new Request("http://router/", { signal: AbortSignal.abort() });
   expect(createClients(30).of(request, { timeout: () => {} }, { arrivedAt: 0 }).signal.aborted).toBe(true);

@@ -212,6 +212,7 @@ describe("while an engine moves its weights", () => {
     const fleet = createFleet(discovery, createRequestLedger({ windowMs: 1000 }, { clock }));
     const client = {
       signal: new AbortController().signal,
+      interrupt: () => {},
       arrivedAt: 0,
       allowSilence: () => void silence.push("allowed"),
       limitSilence: () => void silence.push("limited"),

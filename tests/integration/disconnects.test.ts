@@ -188,7 +188,7 @@ test("long silence before the first token survives the server's idle limit", asy
 
 test("after a streamed answer the idle limit holds again: a silent connection is closed", async () => {
   await using engine = await startRawEngine((socket) =>
-    socket.write(`${STREAM_HEAD}${rawChunk("data: 1\n\n")}0\r\n\r\n`),
+    socket.write(`${STREAM_HEAD}${rawChunk("data: 1\n\ndata: [DONE]\n\n")}0\r\n\r\n`),
   );
   await using router = startRouter({ backends: [{ url: engine.url, models: ["m"] }], idleTimeoutSeconds: 1 });
   using client = sendRaw(router.port, request);

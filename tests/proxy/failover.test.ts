@@ -48,7 +48,7 @@ describe("an engine's answer", () => {
 
   test("of 503 that names no time may be asked for again of the same engine, after a moment", async () => {
     let turn = 0;
-    const engine: Behaviour = async () => ((turn += 1) === 1 ? saying(503)() : whole());
+    const engine: Behaviour = async (signal) => ((turn += 1) === 1 ? saying(503) : whole)(signal);
     const once = start({ engines: [engine], maxAttempts: 3 });
     expect(await once.inTime(once.send())).toHaveProperty("status", 200);
     expect(once.sent).toEqual(["e0", "e0"]);
@@ -91,7 +91,7 @@ describe("a request that breaks engines", () => {
 
   test("and leaves no engine alive to be reached is a crash as well", async () => {
     let turn = 0;
-    const dying: Behaviour = async () => failing((turn += 1) % 2 === 1 ? "ECONNRESET" : "ECONNREFUSED")();
+    const dying = async () => failing((turn += 1) % 2 === 1 ? "ECONNRESET" : "ECONNREFUSED")();
     const { send, sent } = start({ engines: [dying, dying, whole], maxAttempts: 5 });
     expect(await send()).toMatchObject({ code: "upstream_reset", isPointless: true });
     expect(new Set(sent)).toEqual(new Set(["e0", "e1"]));

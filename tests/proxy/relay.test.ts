@@ -136,7 +136,7 @@ describe("an engine that fails", () => {
     client.abort(lost);
     engine.fail(lost);
     expect(await pending).toBe(lost);
-    expect(ends).toEqual([["client_closed", undefined]]);
+    expect(ends).toEqual([["client_closed", expect.objectContaining({ code: "client_closed" })]]);
   });
 
   test("while the failure event leaves, the client may leave too", async () => {

@@ -1,9 +1,12 @@
+import { aborted } from "../../src/core/aborted.ts";
+import { type DeadlineLimits, noLimits } from "../../src/core/deadline-limits.ts";
+import type { EngineReach } from "../../src/core/engine-reach.ts";
 import type { EngineFetch } from "../../src/core/engine-fetch.ts";
 import type { Endpoint } from "../../src/core/endpoint.ts";
 import { RouterError } from "../../src/core/errors.ts";
 import { createFleet } from "../../src/fleet/fleet.ts";
+import { createClients } from "../../src/http/client.ts";
 import { readCall } from "../../src/proxy/call.ts";
-import type { Client } from "../../src/proxy/client.ts";
 import { createForward } from "../../src/proxy/forward.ts";
 import type { RoutingPolicy } from "../../src/routing/policy.ts";
 import { roundRobin } from "../../src/routing/round-robin.ts";
@@ -15,10 +18,11 @@ import { sendRaw } from "../support/raw-client.ts";
 
 export const codeError = (code: string): Error => Object.assign(new TypeError(`engine ${code}`), { code });
 
-/** A body in these chunks that then ends, breaks, or goes on for ever. */
+/** A body in these chunks that then ends, breaks, or goes on for ever: until it is aborted. */
 export const stream = (
   chunks: readonly string[],
   end: "ends" | "breaks" | "hangs" = "ends",
+  signal = new AbortController().signal,
 ): ReadableStream<Uint8Array> => {
   const left = [...chunks];
   return new ReadableStream({
@@ -27,27 +31,30 @@ export const stream = (
       if (chunk !== undefined) controller.enqueue(Buffer.from(chunk));
       else if (end === "ends") controller.close();
       else if (end === "breaks") controller.error(codeError("ECONNRESET"));
-      else await Promise.withResolvers<void>().promise;
+      else await aborted(signal).then(() => controller.error(signal.reason));
     },
   });
 };
 
 export const events =
-  (...given: Parameters<typeof stream>) =>
-  async (): Promise<Response> =>
-    new Response(stream(...given), { headers: { "content-type": "text/event-stream" } });
+  (chunks: readonly string[], end?: "ends" | "breaks" | "hangs"): Behaviour =>
+  async (signal) =>
+    new Response(stream(chunks, end, signal), { headers: { "content-type": "text/event-stream" } });
 export const whole = async (): Promise<Response> =>
   new Response("{}", { headers: { "content-length": "2" } });
 export const failing = (code: string) => async (): Promise<Response> => Promise.reject(codeError(code));
 
 /** What an engine does with each request in turn; the last goes for all that follow. */
-export type Behaviour = () => Promise<Response>;
+export type Behaviour = (signal: AbortSignal) => Promise<Response>;
 
 interface Given {
   /** What each engine does; they are e0, e1, ... and serve the model `m`. */
   readonly engines: readonly Behaviour[];
   readonly maxAttempts?: number;
   readonly path?: string;
+  /** No limits but those given. */
+  readonly deadlines?: Partial<DeadlineLimits>;
+  readonly reach?: EngineReach;
   /** Round robin unless it is given. */
   readonly policy?: RoutingPolicy;
   /** Requests that wait on each engine as it says itself. */
@@ -77,10 +84,13 @@ export const start = ({ engines, maxAttempts = 1, policy = roundRobin.create(), 
     },
   );
   const sent: string[] = [];
-  const fetch: EngineFetch = async (url) => {
+  const fetch: EngineFetch = async (url, { signal }) => {
     const host = url.split("/")[2] ?? "";
     sent.push(host);
-    return (engines[Number(host.slice(1))] ?? whole)();
+    const answer = (engines[Number(host.slice(1))] ?? whole)(signal);
+    const { promise: never, reject } = Promise.withResolvers<never>();
+    void aborted(signal).then(() => reject(signal.reason));
+    return Promise.race([answer, never]);
   };
   const metrics = createRouterMetrics({ version: "0", runtime: "test" }, { clock });
   const forward = createForward({
@@ -92,7 +102,9 @@ export const start = ({ engines, maxAttempts = 1, policy = roundRobin.create(), 
     aliases: new Map(),
     countsStreams: true,
     maxAttempts,
+    deadlines: { ...noLimits, ...given.deadlines },
     fetch,
+    reach: given.reach ?? (async () => true),
     clock,
     random: () => 0,
     log,
@@ -100,15 +112,15 @@ export const start = ({ engines, maxAttempts = 1, policy = roundRobin.create(), 
 
   let silences = 0;
   const leaving = new AbortController();
-  const client: Client = {
-    signal: leaving.signal,
-    arrivedAt: 0,
-    allowSilence: () => (silences += 1),
-    limitSilence: () => (silences -= 1),
-    over: () => {},
-  };
-  const send = async (isReplaySafe = true): Promise<Response | RouterError> => {
-    const request = new Request(`http://router${path}`, { method: "POST", body: '{"model":"m"}' });
+  const peer = createClients(30).of(
+    new Request("http://router/", { signal: leaving.signal }),
+    { timeout: (_request, seconds) => (silences += seconds === 0 ? 1 : -1) },
+    { arrivedAt: 0 },
+  );
+  const client = Object.assign(peer, { over: () => {} });
+  const send = async (isReplaySafe = true, fields = {}, headers = {}): Promise<Response | RouterError> => {
+    const body = JSON.stringify({ model: "m", ...fields });
+    const request = new Request(`http://router${path}`, { method: "POST", body, headers });
     const arrival = { id: "r-1", request, path, maxBodyBytes: 1000 };
     const call = await readCall({ ...arrival, isReplaySafe: () => isReplaySafe });
     return forward(call, client).catch((error: unknown) => {

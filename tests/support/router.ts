@@ -1,3 +1,4 @@
+import { type DeadlineLimits, noLimits } from "../../src/core/deadline-limits.ts";
 import { createLog, type WriteLine } from "../../src/core/log.ts";
 import type { ConfiguredBackend } from "../../src/config/backends.ts";
 import type { ReadMemory } from "../../src/core/memory-use.ts";
@@ -22,6 +23,8 @@ interface TestRouterOptions {
   readonly aliases?: Readonly<Record<string, string>>;
   readonly routing?: Config["routing"];
   readonly maxReroutes?: number;
+  /** No limits but those given. */
+  readonly deadlines?: Partial<DeadlineLimits>;
   readonly maxRequestBodyBytes?: number;
   readonly idleTimeoutSeconds?: number;
   readonly engineApiKey?: string;
@@ -65,6 +68,7 @@ export const startRouter = (options: TestRouterOptions): TestRouter => {
     aliases: new Map(Object.entries(options.aliases ?? {})),
     routing: options.routing ?? routingBy("roundrobin"),
     maxReroutes: options.maxReroutes ?? 0,
+    deadlines: { ...noLimits, ...options.deadlines },
     requestStatsWindowSeconds: 60,
     countsStreams: options.countsStreams ?? true,
     ...(options.answerFields && { answerFields: options.answerFields }),

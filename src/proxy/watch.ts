@@ -1,0 +1,62 @@
+import type { Clock } from "../core/clock.ts";
+
+/** Looks at many things with one timer: each says when it wants to be looked at again. */
+export interface Watch {
+  /**
+   * Calls `look` at the monotonic time given, or a little later, and then each time at what it answered; Infinity
+   * is never. Adding and disposing cost no timer.
+   */
+  readonly add: (dueAt: number, look: (now: number) => number) => Watching;
+}
+
+/** Something that is looked at until it is disposed. */
+export interface Watching extends Disposable {
+  /** Has it looked at at this time if it would be later otherwise. */
+  readonly by: (dueAt: number) => void;
+}
+
+/** So much later than asked things may be looked at, so that many cost no more than a few. */
+const GRAIN_MS = 50;
+
+/** Creates a watch that sleeps while there is nothing to look at. */
+export const createWatch = ({ clock }: { readonly clock: Clock }): Watch => {
+  const entries = new Set<{ dueAt: number; readonly look: (now: number) => number }>();
+  let timer: { readonly at: number; readonly handle: Disposable } | undefined;
+
+  const sleepUntil = (at: number): void => {
+    timer?.handle[Symbol.dispose]();
+    timer = undefined;
+    if (at === Number.POSITIVE_INFINITY) return;
+    timer = { at, handle: clock.after(Math.max(0, at - clock.monotonic()), wake) };
+  };
+
+  const wake = (): void => {
+    const now = clock.monotonic();
+    let next = Number.POSITIVE_INFINITY;
+    for (const entry of entries) {
+      if (entry.dueAt <= now) entry.dueAt = entry.look(now);
+      if (entry.dueAt < next) next = entry.dueAt;
+    }
+    sleepUntil(Math.max(next, now + GRAIN_MS));
+  };
+
+  const wakeBy = (at: number): void => {
+    if (at < (timer?.at ?? Number.POSITIVE_INFINITY)) sleepUntil(at);
+  };
+
+  return {
+    add: (dueAt, look) => {
+      const entry = { dueAt, look };
+      entries.add(entry);
+      wakeBy(dueAt);
+      return {
+        by: (at) => {
+          if (at >= entry.dueAt) return;
+          entry.dueAt = at;
+          wakeBy(at);
+        },
+        [Symbol.dispose]: () => entries.delete(entry),
+      };
+    },
+  };
+};
