@@ -8,6 +8,8 @@ import { createLineWriter, type LineWriter } from "./core/line-writer.ts";
 import type { EngineFetch } from "./core/engine-fetch.ts";
 import type { EngineReach } from "./core/engine-reach.ts";
 import type { ProcessUsage, ReadHost } from "./core/host-usage.ts";
+import type { KubeFetch } from "./core/kube-fetch.ts";
+import type { RunProgram } from "./core/run-program.ts";
 
 /** The real clock. */
 export const systemClock: Clock = {
@@ -21,7 +23,7 @@ export const systemClock: Clock = {
 };
 
 /**
- * The one place that calls the global `fetch`: redirects are not followed, bytes are not decoded, proxy
+ * One of the two places that call the global `fetch`, the other being `kubeFetch`: redirects are not followed, bytes are not decoded, proxy
  * variables are not honoured, and no timer of the runtime ends a long silence.
  */
 export const engineFetch: EngineFetch = (url, { method, headers, body, signal, fresh }) =>
@@ -36,6 +38,41 @@ export const engineFetch: EngineFetch = (url, { method, headers, body, signal, f
     timeout: false,
     keepalive: fresh !== true,
   } as RequestInit);
+
+/** As `engineFetch`, over TLS with authorities and certificates of its own; a compressed list is decoded. */
+export const kubeFetch: KubeFetch = (url, { method, headers, body, signal, tls, proxy }) =>
+  fetch(url, {
+    method,
+    headers,
+    body: body ?? null,
+    signal,
+    tls,
+    redirect: "manual",
+    proxy: proxy ?? false,
+    timeout: false,
+  } as RequestInit);
+
+/** More than any credential; a program that prints more is killed. */
+const MAX_PRINTED_BYTES = 1024 * 1024;
+const MAX_COMPLAINT = 500;
+
+/** Runs without standard input; what it complains of on standard error is the reason when it fails. */
+export const runProgram: RunProgram = async ({ command, args, env, timeoutMs }) => {
+  const child = Bun.spawn([command, ...args], {
+    env: { ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+    timeout: timeoutMs,
+    killSignal: "SIGKILL",
+    maxBuffer: MAX_PRINTED_BYTES,
+  });
+  const [printed, complaint] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
+  if (child.signalCode !== null)
+    throw new Error(`it was ended by ${child.signalCode}, it has ${timeoutMs / 1000} s`);
+  if (child.exitCode !== 0) {
+    throw new Error(complaint.trim().slice(0, MAX_COMPLAINT) || `it ended with ${child.exitCode}`);
+  }
+  return printed;
+};
 
 /** A TCP connection by itself, since `fetch` does not tell when it is connected. */
 export const engineReach: EngineReach = async (url, signal) => {

@@ -94,6 +94,13 @@ describe("the direction of imports", () => {
     expect(late).toEqual(['cli/serve.ts: await import("../features/sentry/sentry.ts")']);
   });
 
+  test("loads the client of Kubernetes late, in one place", () => {
+    const early = findings((text) => text.match(/^import (?!type)[^;]*"@kubernetes\/[^"]*"/gm) ?? []);
+    expect(early).toEqual([]);
+    const late = findings((text) => text.match(/await import\("@kubernetes\/[^"]*"\)/g) ?? []);
+    expect(late).toEqual(['kubernetes/access.ts: await import("@kubernetes/client-node/dist/config.js")']);
+  });
+
   test("names files that are there", () => {
     const lost = findings((text, path) =>
       importsOf(text, path).filter((target) => target.endsWith(".ts") && !textOf.has(target)),

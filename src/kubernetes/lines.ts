@@ -3,8 +3,9 @@ import { KubeError } from "./kube-error.ts";
 const LINE_FEED = 0x0a;
 
 /**
- * The lines of a body as they come, without their line feeds. Throws where a line is longer than `maxBytes`, and
- * where the body ends within a line: what was cut there will be sent again to whoever asks from the version before.
+ * The lines of a body as they come, without their line feeds. Throws a KubeError where a line is longer than
+ * `maxBytes`: it would be as long the next time. A body that ends within a line was cut, which is an error like any
+ * of the connection.
  */
 export const readLines = async function* (
   body: ReadableStream<Uint8Array>,
@@ -30,5 +31,5 @@ export const readLines = async function* (
       start = end + 1;
     }
   }
-  if (held > 0) throw new KubeError("a watch was cut within a line");
+  if (held > 0) throw new Error("it ended within a line");
 };

@@ -169,7 +169,7 @@ export const createListWatch = <T extends KubeObject>(
         isUnderstood = true;
       }
     } catch (cause) {
-      if (!isUnderstood) throw cause;
+      if (!isUnderstood || cause instanceof KubeError) throw cause;
       isCut = !deadline.isOver();
       if (!stop.signal.aborted) log.debug(`Kubernetes: a watch of ${what} was cut: ${String(cause)}`);
     }
