@@ -300,3 +300,35 @@ describe("health checks", () => {
     expect(problemsOf([...staticArgv(), argument])).toHaveLength(1);
   });
 });
+
+describe("engines that fail", () => {
+  const breaker = { failureThreshold: 5, successThreshold: 1, ejectionMs: 5000, windowMs: 30_000 };
+
+  test("are left out, and come back bit by bit, unless they are told not to", () => {
+    const slowStartMs = 30_000;
+    expect(configOf(staticArgv()).outliers).toEqual({ breaker, slowStartMs, panicMode: "route" });
+    expect(configOf([...staticArgv(), "--disable-circuit-breaker", "--slow-start-secs=0"]).outliers).toEqual({
+      slowStartMs: 0,
+      panicMode: "route",
+    });
+    const argv =
+      "--cb-failure-threshold=1 --cb-success-threshold=2 --cb-timeout-duration-secs=0.5" +
+      " --cb-window-duration-secs=60 --panic-mode=fail --slow-start-secs=1.5";
+    expect(configOf([...staticArgv(), ...argv.split(" ")]).outliers).toEqual({
+      breaker: { failureThreshold: 1, successThreshold: 2, ejectionMs: 500, windowMs: 60_000 },
+      slowStartMs: 1500,
+      panicMode: "fail",
+    });
+  });
+
+  test.each([
+    "--cb-failure-threshold=0",
+    "--cb-success-threshold=0",
+    "--cb-timeout-duration-secs=0",
+    "--cb-window-duration-secs=0",
+    "--slow-start-secs=-1",
+    "--panic-mode=hope",
+  ])("have no %s", (argument) => {
+    expect(problemsOf([...staticArgv(), argument])).toHaveLength(1);
+  });
+});

@@ -248,3 +248,27 @@ describe("with all engines down", () => {
     await back.stop(true);
   });
 });
+
+describe("a router that takes over", () => {
+  test("goes on with what is known of engines, unless they are to be judged otherwise", async () => {
+    await using bad = await startEngine(status("500 Broken"));
+    await using good = await startEngine(well);
+    await using first = startOver([bad, good]);
+    await sendUntil(first, /WARNING: Engine \S+ gets no requests/);
+    const asked = bad.asked();
+    const previous = first.router.legacy();
+    await using second = startOver([bad, good], { previous, countsStreams: false });
+    const { value } = await metricsOf(second);
+    expect(value("vllm_router_engine_state", { server: bad.url, state: "serving" })).toBe(0);
+    await statuses(second, 10);
+    // Some may have been probes; half of ten would be its share.
+    expect(bad.asked()).toBeLessThanOrEqual(asked + 3);
+    await using third = startOver([bad, good], {
+      previous,
+      outliers: { slowStartMs: 0, panicMode: "route" },
+    });
+    await statuses(third, 20);
+    expect(bad.asked()).toBeGreaterThan(asked + 5);
+    expect(third.lines.filter((line) => line.includes("gets no requests"))).toEqual([]);
+  });
+});

@@ -4,7 +4,7 @@ import type { ConfiguredBackend } from "../../src/config/backends.ts";
 import type { ReadMemory } from "../../src/core/memory-use.ts";
 import type { Config } from "../../src/config/config.ts";
 import { engineFetch, engineReach, systemClock, systemRandom } from "../../src/platform.ts";
-import { createRouter, type Router } from "../../src/router.ts";
+import { createRouter, type Legacy, type Router } from "../../src/router.ts";
 import { routingBy } from "../../src/routing/index.ts";
 
 /** A router on a real socket in this process. */
@@ -41,6 +41,8 @@ interface TestRouterOptions {
   /** No limit unless it is given. */
   readonly admission?: Config["admission"];
   readonly readMemory?: ReadMemory;
+  /** The router takes over from one that knew this. */
+  readonly previous?: Legacy;
 }
 
 /** Starts a router on a free port; disposing it closes every connection. */
@@ -77,15 +79,19 @@ export const startRouter = (options: TestRouterOptions): TestRouter => {
     engineApiKey: options.engineApiKey,
     admission: options.admission,
   };
-  const router = createRouter(config, {
-    clock: systemClock,
-    log,
-    fetch: engineFetch,
-    reach: engineReach,
-    random: systemRandom,
-    isDraining: options.isDraining,
-    readMemory: options.readMemory,
-  });
+  const router = createRouter(
+    config,
+    {
+      clock: systemClock,
+      log,
+      fetch: engineFetch,
+      reach: engineReach,
+      random: systemRandom,
+      isDraining: options.isDraining,
+      readMemory: options.readMemory,
+    },
+    options.previous,
+  );
   const server = Bun.serve({
     hostname: config.server.host,
     port: 0,
