@@ -18,8 +18,8 @@ const spanOfOptions = (body: Bytes): Span | undefined => {
   }
 };
 
-/** Whether options say no to usage; where they do not name it the engine decides. */
-const sayNo = (options: unknown): options is object | null => {
+/** Whether options turn usage off; where they do not name it the engine decides. */
+const isUsageOff = (options: unknown): options is object | null => {
   if (options === null) return true;
   if (typeof options !== "object" || !("include_usage" in options) || !isOff(options.include_usage))
     return false;
@@ -44,7 +44,7 @@ export const askForUsage = (
     const asking = Buffer.from('"stream_options":{"include_usage":true},');
     return replaceSpan(body, { start: at, end: at }, asking);
   }
-  const span = sayNo(options) ? spanOfOptions(body) : undefined;
+  const span = isUsageOff(options) ? spanOfOptions(body) : undefined;
   if (!span) return undefined;
   return replaceSpan(body, span, Buffer.from(JSON.stringify({ ...options, include_usage: true })));
 };

@@ -87,7 +87,7 @@ export const createTraces = ({ rate, ...target }: TraceOptions, { clock, random 
           contexts: {
             trace: { trace_id, span_id, op: "http.server", status: statusOf(status, last), data: attributes },
           },
-          spans: spans.map((span) => ({ ...span })),
+          spans,
         },
         {},
         sentry.scope,
