@@ -30,6 +30,7 @@ interface ReloadDeps {
 export interface LiveRouter extends AsyncDisposable {
   readonly fetch: Router["fetch"];
   readonly cut: Router["cut"];
+  readonly lookAtKeys: Router["lookAtKeys"];
   /** Looks at the file now, and says so where nothing has changed. */
   readonly look: () => Promise<void>;
   readonly status: () => ReloadStatus;
@@ -180,6 +181,7 @@ export const createLiveRouter = (
   return {
     fetch: (request, server) => current.router.fetch(request, server),
     cut: () => current.router.cut(),
+    lookAtKeys: async () => current.router.lookAtKeys(),
     look: async () => look(true),
     status: () => status,
     [Symbol.asyncDispose]: async () => {

@@ -1,11 +1,9 @@
-import { type AdmissionState, createAdmission, createAdmissionState } from "./admission/admission.ts";
-import { createMemoryWatch } from "./admission/memory.ts";
+import { withEngineKeys } from "./access/engine-keys.ts";
 import type { Clock } from "./core/clock.ts";
 import { noLimits } from "./core/deadline-limits.ts";
 import type { Endpoint } from "./core/endpoint.ts";
 import type { EngineFetch } from "./core/engine-fetch.ts";
 import type { EngineReach } from "./core/engine-reach.ts";
-import { RouterError } from "./core/errors.ts";
 import type { ReadHost } from "./core/host-usage.ts";
 import type { Log } from "./core/log.ts";
 import type { ReadMemory } from "./core/memory-use.ts";
@@ -20,11 +18,11 @@ import { createEngineHealth } from "./health/engine-health.ts";
 import type { Health } from "./health/health.ts";
 import { createOutliers, type Outliers } from "./health/outliers.ts";
 import { isModelType } from "./health/payloads.ts";
+import { createFront, type FrontLegacy } from "./front.ts";
 import type { KubeApi } from "./kubernetes/api.ts";
 import { createApp } from "./http/app.ts";
-import { type Clients, createClients } from "./http/client.ts";
 import { createEngineControl } from "./http/engine-control.ts";
-import { createEntrance, type Entrance } from "./http/entrance.ts";
+import type { Entrance } from "./http/entrance.ts";
 import { createHealthAnswers } from "./http/health.ts";
 import { createMetricsAnswer } from "./http/metrics.ts";
 import { createHostSampler } from "./metrics/host-sampler.ts";
@@ -37,8 +35,6 @@ import { createScraper, type Reading } from "./stats/scraper.ts";
 import { createStatsLog } from "./stats/stats-log.ts";
 import { createRequestLedger, type RequestLedger } from "./stats/request-ledger.ts";
 import { version } from "./version.ts";
-
-const NO_LIMITS = { maxConcurrent: Number.POSITIVE_INFINITY, queueSize: 0, queueTimeoutMs: 0 };
 
 /** Everything impure that a router is lent; it outlives the router. */
 export interface Platform {
@@ -74,8 +70,7 @@ export interface Platform {
 export interface Legacy {
   readonly routing: Config["routing"];
   readonly policy: RoutingPolicy;
-  readonly clients: Clients;
-  readonly admission: AdmissionState;
+  readonly front: FrontLegacy;
   readonly requests: RequestLedger;
   readonly metrics: RouterMetrics;
   readonly sleep: SleepStates;
@@ -97,6 +92,8 @@ export interface Router extends AsyncDisposable {
   readonly fetch: Entrance;
   /** Ends the requests that are under way, those of routers that it took over from included, with an error. */
   readonly cut: () => void;
+  /** Looks at the files of keys. */
+  readonly lookAtKeys: () => Promise<void>;
   /** As it is when asked for. */
   readonly legacy: () => Legacy;
 }
@@ -106,11 +103,14 @@ export interface Router extends AsyncDisposable {
  * another goes on with what that knows of engines that stay, and shares the accounts of requests.
  */
 export const createRouter = (config: Config, platform: Platform, previous?: Legacy): Router => {
-  const { clock, log, fetch, reach, random, reloadStatus, sampleTrace, onRouted } = platform;
+  const { clock, log, reach, random, reloadStatus, onRouted } = platform;
   const { isDraining = () => false } = platform;
   const parts = new AsyncDisposableStack();
   const { aliases, engineApiKey } = config;
-  const { maxRequestBodyBytes, idleTimeoutSeconds } = config.server;
+  const { maxRequestBodyBytes } = config.server;
+  const backends = config.discovery.kind === "static" ? config.discovery.backends : [];
+  const keys = backends.flatMap(({ url, apiKey }) => (apiKey === undefined ? [] : [[url, apiKey] as const]));
+  const fetch = withEngineKeys(platform.fetch, new Map(keys));
 
   const sleep = previous?.sleep ?? createSleepStates();
   const seen = previous?.seen ?? new Set<string>();
@@ -128,17 +128,12 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
       onFailure: platform.onFailure,
     }),
   );
-  const memory =
-    platform.readMemory &&
-    parts.use(
-      createMemoryWatch(platform.readMemory, { clock, log, collect: platform.collect ?? (() => {}) }),
-    );
-  const clients = previous?.clients ?? createClients(idleTimeoutSeconds);
   const requests =
     previous?.requests ??
     createRequestLedger({ windowMs: config.requestStatsWindowSeconds * 1000 }, { clock });
   const metrics =
     previous?.metrics ?? createRouterMetrics({ version, runtime: `bun ${Bun.version}` }, { clock });
+  const front = parts.use(createFront(config, { ...platform, metrics, isDraining }, previous?.front));
   parts.use(createLoopLag(metrics.loopLag, { clock }));
   const host = platform.readHost && parts.use(createHostSampler(platform.readHost, { clock, log }));
   if (previous) sleep.keepOnly(new Set(discovery.endpoints.map(({ id }) => id)));
@@ -146,7 +141,6 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
   const isSameRouting = previous !== undefined && Bun.deepEquals(previous.routing, config.routing, true);
   const policy = isSameRouting ? previous.policy : createPolicy(config.routing, { random });
   const states = previous?.health ?? new Map<string, Health>();
-  const backends = config.discovery.kind === "static" ? config.discovery.backends : [];
   const types = new Map(backends.map((backend) => [backend.url, backend.types]));
   const isSameJudge =
     previous !== undefined && Bun.deepEquals(previous.outlierOptions, config.outliers, true);
@@ -247,19 +241,13 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
     countsStreams: config.countsStreams,
     maxAttempts: config.maxReroutes + 1,
     deadlines: config.deadlines ?? noLimits,
+    credentials: config.access && { apiKey: engineApiKey },
     fetch,
     reach,
     clock,
     random,
     log,
     onRouted,
-  });
-  const admissionState = previous?.admission ?? createAdmissionState({ clock });
-  const admission = createAdmission(config.admission ?? NO_LIMITS, {
-    clock,
-    state: admissionState,
-    metrics,
-    isShort: () => memory?.isShort() ?? false,
   });
   const { markSleeping, status: discoveryStatus } = discovery;
   const control = createEngineControl({ fleet, fetch, clock, log, engineApiKey, markSleeping });
@@ -278,14 +266,14 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
     hostUsage: () => host?.usage(),
     droppedLines: platform.droppedLines,
     metrics,
-    admission: admissionState,
+    admission: front.legacy.admission,
     reloadStatus,
     discoveryStatus,
   });
   const app = createApp({
     fleet,
     aliases,
-    admission,
+    admission: front.admission,
     forward,
     control,
     healthAnswers,
@@ -294,15 +282,14 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
     maxRequestBodyBytes,
     createdAt,
   });
-  const isClosing = (): boolean => isDraining() || (memory?.isTight() ?? false);
 
   return {
-    fetch: createEntrance({ app, clients, clock, log, isClosing, sampleTrace }),
-    cut: () => clients.cut(new RouterError("router_shutdown", "The router ends; please try again.")),
+    fetch: front.open(app),
+    cut: front.cut,
+    lookAtKeys: front.lookAtKeys,
     legacy: () => ({
       routing: config.routing,
-      clients,
-      admission: admissionState,
+      front: front.legacy,
       policy,
       requests,
       metrics,

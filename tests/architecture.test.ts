@@ -24,12 +24,13 @@ const importsOf = (text: string, path: string): string[] =>
 
 const PURE = ["core"];
 const FLEET = [...PURE, "stats", "kubernetes", "discovery", "health", "routing", "metrics"];
-const PROXY = [...FLEET, "fleet", "admission"];
+const PROXY = [...FLEET, "fleet", "admission", "access"];
 const HTTP = [...PROXY, "proxy"];
 const ROUTER = [...HTTP, "http", "config"];
 const EDGE = [
   ...ROUTER,
   "features",
+  "front.ts",
   "router.ts",
   "reload.ts",
   "mock-engine",
@@ -49,14 +50,16 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   routing: PURE,
   metrics: PURE,
   admission: PURE,
+  access: PURE,
   fleet: FLEET,
   proxy: PROXY,
   http: HTTP,
-  config: [...PURE, "admission", "routing", "discovery", "health"],
+  config: [...PURE, "admission", "access", "routing", "discovery", "health"],
   "mock-engine": PURE,
   simulate: [...FLEET, "fleet", "mock-engine"],
   features: PURE,
-  "router.ts": ROUTER,
+  "front.ts": ROUTER,
+  "router.ts": [...ROUTER, "front.ts"],
   "reload.ts": [...ROUTER, "router.ts"],
   demo: EDGE,
   cli: EDGE,

@@ -20,15 +20,28 @@ const describeEngines = (discovery: Config["discovery"]): readonly string[] =>
       )
     : [`# engines: ${describeDiscovery(discovery)}`];
 
-const describeResult = ({ discovery, aliases, routing, engineApiKey }: Config): readonly string[] => [
-  `# routing: ${routing.logic}`,
-  ...describeEngines(discovery),
-  ...aliases
-    .entries()
-    .map(([alias, model]) => `# alias ${alias}: ${model}`)
-    .toArray(),
-  ...(engineApiKey === undefined ? [] : ["# VLLM_API_KEY is sent to engines that the router itself asks"]),
-];
+const describeAccess = ({ access, engineApiKey }: Config): readonly string[] => {
+  const names =
+    access && [...access.keys, ...access.files.flatMap(({ keys }) => keys)].map(({ name }) => name);
+  const whom = access ? "engines" : "engines that the router itself asks";
+  return [
+    ...(names ? [`# clients must present a key: ${names.join(", ")}`] : []),
+    ...(engineApiKey === undefined ? [] : [`# VLLM_API_KEY is sent to ${whom}`]),
+  ];
+};
+
+const describeResult = (config: Config): readonly string[] => {
+  const { discovery, aliases, routing } = config;
+  return [
+    `# routing: ${routing.logic}`,
+    ...describeEngines(discovery),
+    ...aliases
+      .entries()
+      .map(([alias, model]) => `# alias ${alias}: ${model}`)
+      .toArray(),
+    ...describeAccess(config),
+  ];
+};
 
 /** The effective configuration as YAML, secrets masked, each value with where it comes from. */
 export const describeConfig = (config: Config, settings: Settings): string => {

@@ -3,6 +3,7 @@ import { type ParsedConfig, configFileOf, parseConfig } from "../config/config.t
 import { readText } from "../config/document.ts";
 import { readEnvironment } from "../config/environment.ts";
 import { type FileSettings, parseConfigFile } from "../config/file.ts";
+import { readKeyFile } from "../config/key-files.ts";
 import { routerOptions } from "../config/options.ts";
 import type { Problem } from "../config/problem.ts";
 import { type Settings, defaultSettings, mergeSettings } from "../config/sources.ts";
@@ -91,21 +92,23 @@ export const readRouterConfig = async (
     });
   }
 
-  const parse = (settings: Settings, file: FileSettings): ParsedConfig => {
+  const parse = async (settings: Settings, file: FileSettings): Promise<ParsedConfig> => {
     const [problem, ...others] = [...usage, ...file.problems];
     if (problem && file.isBroken) return { problems: [problem, ...others], warnings: [] };
+    const paths = settings.get("apiKeyFile")?.text.split(",") ?? [];
     const parsed = parseConfig({
       settings,
       urls: positionals.filter((argument) => !isWord(argument)),
       problems: [...usage, ...file.problems],
+      keyFiles: await Promise.all(paths.map(async (path) => readKeyFile(path.trim()))),
       engineApiKey: env["VLLM_API_KEY"],
     });
     const shadowed = findShadowed(file.settings, stronger);
     return { ...parsed, warnings: [...file.warnings, ...shadowed, ...parsed.warnings] };
   };
-  const start = (file: FileSettings) => {
+  const start = async (file: FileSettings) => {
     const settings = mergeSettings(defaults, file.settings, stronger);
-    const parsed = parse(settings, file);
+    const parsed = await parse(settings, file);
     return { ...parsed, settings, warnings: [...environment.warnings, ...parsed.warnings] };
   };
 
@@ -116,13 +119,13 @@ export const readRouterConfig = async (
   const read = await readText(path);
   if ("refusals" in read) return start({ ...empty, problems: read.refusals.map(refuse), isBroken: true });
 
-  const started = start(await parseConfigFile(read.text, named, routerOptions));
+  const started = await start(await parseConfigFile(read.text, named, routerOptions));
   const reparse: ReparseConfig = async (text) => {
     const given = await parseConfigFile(text, named, routerOptions);
     const file = given.isEmpty ? { ...given, problems: [refuse("it is empty")], isBroken: true } : given;
     const merged = mergeSettings(defaults, file.settings, stronger);
     const kept = keepStarted(merged, started.settings);
-    const parsed = parse(kept.settings, file);
+    const parsed = await parse(kept.settings, file);
     return { ...parsed, warnings: [...kept.warnings, ...parsed.warnings] };
   };
   return { ...started, file: { text: read.text, reparse } };

@@ -24,11 +24,15 @@ const limitTo = (config: Config, most: number): Config => {
   return { ...config, ...(admission && { admission: { ...admission, maxConcurrent } }) };
 };
 
+/** Texts that must not leave the process but for engines; of the keys of clients there is nothing but digests. */
+const secretsOf = ({ engineApiKey, discovery }: Config): readonly string[] => {
+  const backends = discovery.kind === "static" ? discovery.backends : [];
+  return [engineApiKey, ...backends.map(({ apiKey }) => apiKey)].filter((key) => key !== undefined);
+};
+
 /** Sentry is loaded only where it is asked for. */
-const startSentry = async (
-  { sentry, engineApiKey, routing, discovery }: Config,
-  deps: Pick<CliPlatform, "clock" | "random">,
-) => {
+const startSentry = async (config: Config, deps: Pick<CliPlatform, "clock" | "random">) => {
+  const { sentry, routing, discovery } = config;
   if (sentry === undefined) return undefined;
   const { createSentry } = await import("../features/sentry/sentry.ts");
   return createSentry(
@@ -36,7 +40,7 @@ const startSentry = async (
       ...sentry,
       release: `vllm-router@${version}`,
       tags: { routing_logic: routing.logic, service_discovery: discovery.kind },
-      secrets: engineApiKey === undefined ? [sentry.dsn] : [sentry.dsn, engineApiKey],
+      secrets: [sentry.dsn, ...secretsOf(config)],
     },
     deps,
   );
@@ -79,8 +83,7 @@ export const serveRouter = async (
   const { server: settings, discovery, routing } = config;
   const isPlain = (env["NO_COLOR"] ?? "") !== "" || env["TERM"] === "dumb";
   const isColored = (stream: "stdout" | "stderr"): boolean => !isPlain && isTerminal(stream);
-  const secrets = config.engineApiKey === undefined ? [] : [config.engineApiKey];
-  const log = createLog({ ...config.log, secrets, isColored }, { clock, write });
+  const log = createLog({ ...config.log, secrets: secretsOf(config), isColored }, { clock, write });
   const { fetch, reach, readHost, readMemory, collect, droppedLines, random } = platform;
   const { descriptors, onHangup, stop, stopAccepting, stopNow } = platform;
   faults.logTo(log);
@@ -113,7 +116,11 @@ export const serveRouter = async (
           { clock, log, create, onFailure: sentry?.report },
         )
       : createRouter(limitTo(config, mostOpen), lent);
-  using _hangup = "look" in router ? onHangup(() => void router.look()) : undefined;
+  const look = (): void => {
+    if ("look" in router) void router.look();
+    void router.lookAtKeys();
+  };
+  using _hangup = (config.file ?? config.access?.files.length) ? onHangup(look) : undefined;
   const listen = (port: number) =>
     Bun.serve({
       hostname: settings.host,

@@ -71,8 +71,14 @@ export const parseArgv = (table: OptionTable, argv: readonly string[]): CommandL
     const property = properties.get(name) ?? "";
     const placeholder = table[property]?.argument;
     const text = inline ?? (placeholder === undefined ? "true" : takeValue());
-    if (text !== undefined) settings.set(property, { text, source: "flag", name });
-    else if (at >= argv.length) refuse(name, `a value is missing; write ${name} ${placeholder}`);
+    const earlier = table[property]?.repeats ? settings.get(property)?.text : undefined;
+    if (text !== undefined) {
+      settings.set(property, {
+        text: earlier === undefined ? text : `${earlier},${text}`,
+        source: "flag",
+        name,
+      });
+    } else if (at >= argv.length) refuse(name, `a value is missing; write ${name} ${placeholder}`);
     else refuse(name, `a value is missing; one that begins with a dash is written ${name}=-...`);
   };
 

@@ -5,6 +5,8 @@ import { quote } from "./schemas.ts";
 export interface ConfiguredBackend extends StaticBackend {
   /** Type of each model; absent where no types are given. */
   readonly types?: ReadonlyMap<string, string>;
+  /** Presented with every request; never printed. */
+  readonly apiKey?: string;
 }
 
 /** A base URL, or the sentence that refuses it. */
@@ -45,6 +47,7 @@ export interface BackendEntry {
   readonly model?: string | undefined;
   readonly label?: string | undefined;
   readonly type?: string | undefined;
+  readonly apiKey?: string | undefined;
 }
 
 /** Backends, beside sentences about entries that contradict or repeat each other. */
@@ -55,7 +58,7 @@ export interface MergedBackends {
 }
 
 const mergeGroup = (group: readonly [BackendEntry, ...BackendEntry[]]): MergedBackends => {
-  const [{ url, label }] = group;
+  const [{ url, label, apiKey }] = group;
   const types = new Map<string, string>();
   const models = new Set<string>();
   const conflicts: string[] = [];
@@ -67,6 +70,7 @@ const mergeGroup = (group: readonly [BackendEntry, ...BackendEntry[]]): MergedBa
     const { model, type } = entry;
     const what = model === undefined ? url : `${url} with the model ${quote(model)}`;
     const known = model !== undefined && types.get(model);
+    if (entry.apiKey !== apiKey) conflicts.push(`${url} is given two keys; give it one of them each time`);
     if (entry.label !== label) both(`the label of ${url}`, label, entry.label);
     if (known && type !== undefined && type !== known) both(`the type of ${what}`, known, type);
     if (model === undefined ? index > 0 : models.has(model)) {
@@ -80,6 +84,7 @@ const mergeGroup = (group: readonly [BackendEntry, ...BackendEntry[]]): MergedBa
     ...(models.size > 0 && { models: [...models] }),
     ...(label !== undefined && { label }),
     ...(types.size > 0 && { types }),
+    ...(apiKey !== undefined && { apiKey }),
   };
   return { backends: [backend], conflicts, warnings };
 };

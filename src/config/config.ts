@@ -1,15 +1,18 @@
 import type { AnswerFields } from "../core/answer-fields.ts";
 import type { DiscoveryConfig } from "../discovery/index.ts";
+import type { AccessOptions } from "../access/keyring.ts";
 import type { AdmissionLimits } from "../admission/admission.ts";
 import type { DeadlineLimits } from "../core/deadline-limits.ts";
 import type { HealthOptions } from "../health/engine-health.ts";
 import type { OutlierOptions } from "../health/outliers.ts";
 import type { PanicMode } from "../health/pool.ts";
 import { type RoutingConfig, policyOptions } from "../routing/index.ts";
+import { resolveAccess } from "./access.ts";
 import type { ConfiguredBackend } from "./backends.ts";
 import { chosenDiscovery, chosenLogic, findConflicts, isAvailable } from "./checks.ts";
 import type { ConfigFile } from "./document.ts";
 import { type DynamicConfig, describeDynamicConfig } from "./dynamic-config.ts";
+import type { KeyFileReading } from "./key-files.ts";
 import { type RouterOptionValues, routerOptions } from "./options.ts";
 import type { Problem } from "./problem.ts";
 import { type Settings, nameOf, readOptions } from "./sources.ts";
@@ -69,6 +72,8 @@ export interface Config {
   readonly sentry?: SentryConfig | undefined;
   /** Sent to engines with the router's own questions (`VLLM_API_KEY`); never printed. */
   readonly engineApiKey?: string | undefined;
+  /** Keys of which clients must present one; absent where everybody may ask. */
+  readonly access?: AccessOptions | undefined;
 }
 
 /** A valid configuration, or everything that is wrong with it; warnings accompany both. */
@@ -84,6 +89,8 @@ interface Input {
   readonly urls: readonly string[];
   /** What was found wrong before, such as unknown flags: reported together with the rest. */
   readonly problems?: readonly Problem[];
+  /** What the files of keys hold that the settings name. */
+  readonly keyFiles?: readonly KeyFileReading[];
   /** The value of `VLLM_API_KEY`, which vLLM's own tools name. */
   readonly engineApiKey?: string | undefined;
 }
@@ -168,6 +175,7 @@ export const parseConfig = ({
   settings,
   urls,
   problems: earlier = [],
+  keyFiles = [],
   engineApiKey,
 }: Input): ParsedConfig => {
   const { values, failed, problems: unread } = readOptions(routerOptions, settings);
@@ -182,9 +190,16 @@ export const parseConfig = ({
     urls,
     nameOf: (property) => nameOf(settings, property),
   });
-  const warnings = [...findIneffective(settings), ...discovery.warnings];
+  const access = resolveAccess(values, keyFiles, settings);
+  const warnings = [...findIneffective(settings), ...discovery.warnings, ...access.warnings];
 
-  const [problem, ...problems] = [...earlier, ...unread, ...conflicts, ...discovery.problems];
+  const [problem, ...problems] = [
+    ...earlier,
+    ...unread,
+    ...conflicts,
+    ...discovery.problems,
+    ...access.problems,
+  ];
   if (problem) return { problems: [problem, ...problems], warnings };
 
   const logic = chosenLogic(given);
@@ -237,6 +252,7 @@ export const parseConfig = ({
         file: { ...file, intervalMs: values.dynamicConfigIntervalSeconds * 1000 },
         dynamicConfig: describeDynamicConfig(effective),
       }),
+      ...(access.access && { access: access.access }),
       ...(engineApiKey === undefined || engineApiKey === "" ? {} : { engineApiKey }),
     },
   };

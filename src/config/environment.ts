@@ -4,7 +4,8 @@ import { suggest } from "./suggest.ts";
 
 /** Variables that are no options, with what they do. */
 export const otherVariables: Readonly<Record<string, string>> = {
-  VLLM_API_KEY: "API key that the router presents to engines when it asks something itself.",
+  VLLM_API_KEY:
+    "API key that the router presents to engines when it asks something itself, and where clients need keys (--api-key) also with their requests.",
   BUN_CONFIG_MAX_HTTP_REQUESTS:
     "Requests to engines under way at once, 1 to 65535. Unset, the router starts itself once more with 65535.",
   VLLM_ROUTER_ALLOW_BUN_OPTIONS:

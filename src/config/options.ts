@@ -1,5 +1,6 @@
 import type { OptionTable, OptionValues } from "../core/option.ts";
 import { policyOptions } from "../routing/index.ts";
+import { accessOptions } from "./options/access.ts";
 import { admissionOptions } from "./options/admission.ts";
 import { deadlineOptions } from "./options/deadlines.ts";
 import { discoveryOptions } from "./options/discovery.ts";
@@ -11,6 +12,7 @@ import { serverOptions } from "./options/server.ts";
 /** Every option of the router, in the order in which `--help` and docs/options.md list the groups. */
 export const routerOptions = {
   ...serverOptions,
+  ...accessOptions,
   ...admissionOptions,
   ...discoveryOptions,
   ...resilienceOptions,

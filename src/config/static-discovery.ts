@@ -14,7 +14,12 @@ export interface StaticDiscovery {
 
 type Lists = Pick<
   RouterOptionValues,
-  "staticBackends" | "staticModels" | "staticAliases" | "staticModelLabels" | "staticModelTypes"
+  | "staticBackends"
+  | "staticModels"
+  | "staticAliases"
+  | "staticModelLabels"
+  | "staticModelTypes"
+  | "staticBackendApiKeys"
 >;
 
 const plural = (count: number, word: string): string => `${count} ${word}${count === 1 ? "" : "s"}`;
@@ -35,7 +40,7 @@ export const resolveStaticDiscovery = ({ lists, urls, nameOf }: Input): StaticDi
   const given = urls.length > 0 ? urls : (lists.staticBackends ?? []);
   const backendsKey = urls.length > 0 ? "URL" : nameOf("staticBackends");
   const entries: BackendEntry[] = [];
-  const checkLength = (property: "staticModels" | "staticModelLabels" | "staticModelTypes", word: string) => {
+  const checkLength = (property: Exclude<keyof Lists, "staticBackends" | "staticAliases">, word: string) => {
     const list = lists[property] ?? [];
     if (list.length > 0 && given.length > 0 && list.length !== given.length) {
       const counts = `${plural(list.length, word)} for ${plural(given.length, "backend")}`;
@@ -46,6 +51,10 @@ export const resolveStaticDiscovery = ({ lists, urls, nameOf }: Input): StaticDi
   const models = checkLength("staticModels", "model");
   const labels = checkLength("staticModelLabels", "label");
   const types = checkLength("staticModelTypes", "type");
+  const keys = checkLength("staticBackendApiKeys", "key");
+  if (keys.some((key) => !/^[\x21-\x7e]*$/.test(key))) {
+    refuse(nameOf("staticBackendApiKeys"), "a key holds something else than visible ASCII characters");
+  }
   if (models.includes("")) {
     refuse(nameOf("staticModels"), "an item of the list is empty; give one model for each backend");
   }
@@ -59,6 +68,7 @@ export const resolveStaticDiscovery = ({ lists, urls, nameOf }: Input): StaticDi
         model: models[index],
         label: labels[index] || undefined,
         type: types[index] || undefined,
+        apiKey: keys[index] || undefined,
       });
     }
   }

@@ -17,6 +17,13 @@ export const errorTable = {
     isRetryable: false,
     meaning: "The request cannot be routed as it is; the message names what is missing or malformed.",
   },
+  invalid_api_key: {
+    status: 401,
+    type: "invalid_request_error",
+    isRetryable: false,
+    meaning:
+      "The router has keys (--api-key, --api-key-file), and the request presents none of them as Authorization: Bearer or x-api-key.",
+  },
   not_found: {
     status: 404,
     type: "invalid_request_error",

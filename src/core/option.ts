@@ -17,6 +17,8 @@ export interface Option {
   readonly argument?: string;
   /** The default as text, read by the same schema; absent means unset. */
   readonly default?: string;
+  /** A flag that is given more than once is one list; otherwise the last one wins. */
+  readonly repeats?: true;
   /** The value is masked wherever configuration is printed. */
   readonly secret?: true;
   /** Read at the start only: a configuration file that changes it while the router runs changes nothing yet. */

@@ -1,8 +1,10 @@
+import type { Keyring } from "../access/keyring.ts";
 import type { Clock } from "../core/clock.ts";
-import { reasonOf } from "../core/errors.ts";
+import { reasonOf, RouterError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import type { SampleTrace } from "../core/request-trace.ts";
 import type { Peer } from "../proxy/client.ts";
+import type { RouterMetrics } from "../metrics/router-metrics.ts";
 import { requestIdOf } from "../proxy/request-id.ts";
 import type { Admitted } from "./app.ts";
 import type { Clients, IdleLimiter } from "./client.ts";
@@ -12,7 +14,8 @@ import { admit } from "./gate.ts";
 /** Answers any request; never rejects. */
 export type Entrance = (request: Request, server: IdleLimiter) => Promise<Response>;
 
-interface EntranceDeps {
+/** What a way in is made of. */
+export interface EntranceDeps {
   readonly app: { readonly fetch: (request: Request, admitted: Admitted) => Response | Promise<Response> };
   readonly clients: Clients;
   readonly clock: Pick<Clock, "monotonic">;
@@ -21,17 +24,38 @@ interface EntranceDeps {
   readonly isClosing: () => boolean;
   /** Absent where no request is traced. */
   readonly sampleTrace?: SampleTrace | undefined;
+  /** Absent where everybody may ask. */
+  readonly keyring?: Pick<Keyring, "nameOf"> | undefined;
+  readonly metrics: Pick<RouterMetrics, "authorized" | "rejected">;
 }
 
+/** Probes of Kubernetes and scrapers have no keys. What is not written like this is another path, and needs one. */
+const OPEN: ReadonlySet<string> = new Set(["/health", "/livez", "/readyz", "/metrics"]);
+
+const needsKey = (url: string): boolean => !OPEN.has(new URL(url).pathname);
+
 /** Where requests come in: takes the time, gives the id, passes the gate, and makes answers of errors. */
-export const createEntrance = ({ sampleTrace, ...deps }: EntranceDeps): Entrance => {
+export const createEntrance = ({ sampleTrace, keyring, metrics, ...deps }: EntranceDeps): Entrance => {
   const { app, clients, clock, log, isClosing } = deps;
   type Arrival = Pick<Peer, "arrivedAt" | "trace"> & { readonly requestId: string };
+
+  const authorize = ({ nameOf }: Pick<Keyring, "nameOf">, headers: Headers): void => {
+    const name = nameOf(headers);
+    if (name === undefined) {
+      metrics.rejected("invalid_api_key");
+      throw new RouterError(
+        "invalid_api_key",
+        "A valid API key is needed, as 'Authorization: Bearer <key>' or 'x-api-key: <key>'.",
+      );
+    }
+    metrics.authorized(name);
+  };
 
   const answer = async (request: Request, server: IdleLimiter, arrival: Arrival): Promise<Response> => {
     const { requestId } = arrival;
     try {
       admit(request);
+      if (keyring && needsKey(request.url)) authorize(keyring, request.headers);
       const client = clients.of(request, server, arrival);
       const response = await app.fetch(request, { requestId, client });
       if (!response.headers.has("x-request-id")) response.headers.set("x-request-id", requestId);

@@ -5,13 +5,20 @@ import type { Registry } from "./registry.ts";
 export interface AdmissionSeries {
   /** A request waited to be let in, whatever came of it. */
   readonly queued: (ms: number) => void;
+  /** A request presented the key of this name. */
+  readonly authorized: (key: string) => void;
   /** A request was turned away. */
   readonly rejected: (reason: ErrorCode) => void;
   /** How many requests are under way and wait now. */
   readonly admission: (counts: { readonly underWay: number; readonly waiting: number }) => void;
 }
 
-const REASONS = ["queue_full", "queue_timeout", "overloaded"] as const satisfies readonly ErrorCode[];
+const REASONS = [
+  "invalid_api_key",
+  "queue_full",
+  "queue_timeout",
+  "overloaded",
+] as const satisfies readonly ErrorCode[];
 
 /** The series of admission. */
 export const createAdmissionSeries = ({
@@ -27,6 +34,7 @@ export const createAdmissionSeries = ({
   for (const reason of REASONS) rejections(reason);
   return {
     queued: (ms) => wait.observe(ms / 1000),
+    authorized: (key) => counter("vllm_router_authorized_requests_total", { key }).add(1),
     rejected: (reason) => rejections(reason).add(1),
     admission: (counts) => {
       underWay.set(counts.underWay);

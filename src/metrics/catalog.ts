@@ -121,6 +121,11 @@ export const catalog = {
     help: "Times that an engine was ejected, or stayed so, by why: consecutive_failures, failure_rate or failed_probe",
     labels: ["reason", "server"],
   },
+  vllm_router_authorized_requests_total: {
+    type: "counter",
+    help: "Requests that presented a key, by the name of the key",
+    labels: ["key"],
+  },
   vllm_router_requests_under_way: {
     type: "gauge",
     help: "Requests that were let in and have not ended",

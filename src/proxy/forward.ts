@@ -14,7 +14,7 @@ import type { Call } from "./call.ts";
 import type { Client } from "./client.ts";
 import { createDeadlines } from "./deadlines.ts";
 import { createFailover, type Failover } from "./failover.ts";
-import { headersForEngine } from "./headers.ts";
+import { type EngineCredentials, headersForEngine } from "./headers.ts";
 import { type Failure, failureOfCode, failureOfStatus } from "./next-attempt.ts";
 import { createRespond } from "./respond.ts";
 import { createRetryBudget } from "./retry-budget.ts";
@@ -46,6 +46,8 @@ interface ForwardDeps {
   /** Attempts that are made for one request at most. */
   readonly maxAttempts: number;
   readonly deadlines: DeadlineLimits;
+  /** Absent where the clients' own credentials are passed on. */
+  readonly credentials?: EngineCredentials | undefined;
   readonly fetch: EngineFetch;
   readonly reach: EngineReach;
   readonly clock: Clock;
@@ -152,7 +154,7 @@ export const createForward = (deps: ForwardDeps): Forward => {
       path,
       body: asking ?? body,
       method: call.method,
-      headers: headersForEngine(call.headers, call.id),
+      headers: headersForEngine(call.headers, call.id, deps.credentials),
     };
     if (hidesUsage) message.headers.set("accept-encoding", "identity");
 

@@ -28,6 +28,7 @@ interface TestRouterOptions {
   readonly maxRequestBodyBytes?: number;
   readonly idleTimeoutSeconds?: number;
   readonly engineApiKey?: string;
+  readonly access?: Config["access"];
   /** No checks unless they are given. */
   readonly health?: Config["health"];
   /** Engines are not judged by their requests unless it is given. */
@@ -78,6 +79,7 @@ export const startRouter = (options: TestRouterOptions): TestRouter => {
     logStatsIntervalSeconds: options.logStatsIntervalSeconds,
     engineApiKey: options.engineApiKey,
     admission: options.admission,
+    access: options.access,
   };
   const router = createRouter(
     config,
