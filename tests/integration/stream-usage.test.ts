@@ -95,3 +95,29 @@ test("a stream whose client asked for usage is the engine's to the byte", async 
   expect(engine.requests[0]?.body.toString()).toBe(body);
   expect(tokens).toEqual([7, 3]);
 });
+
+test("a stream that an engine compresses all the same is passed on as it is", async () => {
+  const zipped = Bun.gzipSync(token("a") + usageEvent + DONE);
+  await using engine = await startRawEngine((socket) => {
+    socket.write(STREAM_HEAD.replace("transfer-encoding", "content-encoding: gzip\r\ntransfer-encoding"));
+    socket.write(`${zipped.length.toString(16)}\r\n`);
+    socket.write(zipped);
+    socket.write("\r\n0\r\n\r\n");
+  });
+  await using router = startRouter({ backends: [{ url: engine.url, models: ["m"] }] });
+  const headers = { "content-type": "application/json" };
+  const response = await fetch(`${router.url}/v1/completions`, { method: "POST", headers, body: BODY });
+  expect(await response.text()).toBe(token("a") + usageEvent + DONE);
+});
+
+test("an attempt on another engine asks for usage as well, and hides it", async () => {
+  await using failing = await startRawEngine((socket) => socket.resetAndDestroy());
+  await using engine = await startEngine((usage) => [token("a"), usage, DONE]);
+  const backends = [failing, engine].map(({ url }) => ({ url, models: ["m"] }));
+  await using router = startRouter({ backends, maxReroutes: 1 });
+  for (const turn of [1, 2]) {
+    using client = sendRaw(router.port, rawPost("/v1/completions", BODY, ["Connection: close"]));
+    expect([turn, eventsOf(await client.closed())]).toEqual([turn, token("a") + DONE]);
+  }
+  expect(failing.requests.length).toBeGreaterThan(0);
+});
