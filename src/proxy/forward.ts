@@ -170,6 +170,7 @@ export const createForward = (deps: ForwardDeps): Forward => {
       // Requests that come at once are each planned with the one before it under way.
       const plan = planned instanceof Promise ? await planned : planned;
       const { endpoint } = plan;
+      // Where another request began to probe it meanwhile, this one chooses among the rest.
       const trial = fleet.begin(endpoint, model, narrowing);
       if (!trial) continue;
       announce(plan, call, client, number);
