@@ -29,6 +29,7 @@ interface ReloadDeps {
 /** A router that follows its configuration file; disposing it ends the router in use. */
 export interface LiveRouter extends AsyncDisposable {
   readonly fetch: Router["fetch"];
+  readonly admin: Router["admin"];
   readonly cut: Router["cut"];
   readonly lookAtKeys: Router["lookAtKeys"];
   /** Looks at the file now, and says so where nothing has changed. */
@@ -180,6 +181,7 @@ export const createLiveRouter = (
 
   return {
     fetch: (request, server) => current.router.fetch(request, server),
+    admin: (request, server) => current.router.admin(request, server),
     cut: () => current.router.cut(),
     lookAtKeys: async () => current.router.lookAtKeys(),
     look: async () => look(true),

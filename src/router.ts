@@ -90,6 +90,8 @@ export interface Legacy {
 /** A running router, to be mounted on a server. Disposing it ends its loops, not its requests. */
 export interface Router extends AsyncDisposable {
   readonly fetch: Entrance;
+  /** The same for a second listener, which takes metrics and control away from the first one. */
+  readonly admin: Entrance;
   /** Ends the requests that are under way, those of routers that it took over from included, with an error. */
   readonly cut: () => void;
   /** Looks at the files of keys. */
@@ -270,7 +272,7 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
     reloadStatus,
     discoveryStatus,
   });
-  const app = createApp({
+  const routes = {
     fleet,
     aliases,
     admission: front.admission,
@@ -281,10 +283,11 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
     version,
     maxRequestBodyBytes,
     createdAt,
-  });
+  };
 
   return {
-    fetch: front.open(app),
+    fetch: front.open(createApp(config.admin ? "clients" : "all", routes)),
+    admin: front.open(createApp("admin", routes)),
     cut: front.cut,
     lookAtKeys: front.lookAtKeys,
     legacy: () => ({

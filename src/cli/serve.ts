@@ -8,14 +8,9 @@ import { createRouter, type Legacy } from "../router.ts";
 import { version } from "../version.ts";
 import { type CliPlatform, describeError } from "./command.ts";
 import { leave } from "./leave.ts";
-import { createListener, type Listener, mostRequests } from "./listener.ts";
+import { startServer } from "./bun-server.ts";
+import { createListener, mostRequests } from "./listener.ts";
 import type { GivenConfig } from "./router-config.ts";
-
-const internalError = (): Response =>
-  Response.json(
-    { error: { message: "The router failed on this request.", type: "internal_error", code: "internal" } },
-    { status: 500 },
-  );
 
 /** No more requests at once than the descriptors carry. */
 const limitTo = (config: Config, most: number): Config => {
@@ -121,35 +116,36 @@ export const serveRouter = async (
     void router.lookAtKeys();
   };
   using _hangup = (config.file ?? config.access?.files.length) ? onHangup(look) : undefined;
-  const listen = (port: number) =>
-    Bun.serve({
-      hostname: settings.host,
-      port,
-      idleTimeout: settings.idleTimeoutSeconds,
-      // Otherwise a second router takes the same port without a word, and half of the connections.
-      reusePort: false,
-      // The router keeps its own limit, with an answer that names the option.
-      maxRequestBodySize: Number.MAX_SAFE_INTEGER,
-      // Otherwise the runtime shows error texts and stacks to clients.
-      development: false,
-      fetch: router.fetch,
-      error: (error) => {
-        faults.report(error);
-        return internalError();
-      },
-    });
-  let server: Listener;
-  try {
-    server = createListener(settings.port, { listen, descriptors, clock, log });
-  } catch (error) {
-    log.error(`Cannot listen on ${settings.host}:${settings.port}: ${describeError(error)}`);
+  const { host, idleTimeoutSeconds } = settings;
+  const common = { idleTimeoutSeconds, onFault: faults.report };
+  const listen = (port: number) => startServer({ host, port, fetch: router.fetch, ...common });
+  const tryTo = <Started>(
+    start: () => Started,
+    { host: at, port }: { readonly host: string; readonly port: number },
+  ): Started | undefined => {
+    try {
+      return start();
+    } catch (error) {
+      log.error(`Cannot listen on ${at}:${port}: ${describeError(error)}`);
+      return undefined;
+    }
+  };
+  const server = tryTo(() => createListener(settings.port, { listen, descriptors, clock, log }), settings);
+  if (!server) return 1;
+  const { admin: second } = config;
+  const admin = second && tryTo(() => startServer({ ...second, fetch: router.admin, ...common }), second);
+  if (second && !admin) {
+    await server.stop(true);
     return 1;
   }
   const what = `${describeDiscovery(discovery)}, ${routing.logic}`;
   log.info(`vllm-router ${version} listens on ${server.origin}: ${what}`);
+  if (admin) log.info(`Metrics and control are at ${admin.url.origin}`);
 
   await aborted(stop);
   await leave(config.leaving, { server, clock, log, stopAccepting, stopNow, cut: router.cut });
+  // Last: whoever watches the router wants to see it leave.
+  await admin?.stop(true);
   log.info("Ended");
   return 0;
 };

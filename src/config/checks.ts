@@ -51,6 +51,14 @@ const NAMESPACE = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 
 const checks: readonly Check[] = [
   {
+    reads: ["adminPort", "port"],
+    find: ({ values: { adminPort, port } }) =>
+      oneOrNone(
+        adminPort !== undefined && adminPort !== 0 && adminPort === port,
+        "is the port of the router itself; give another one",
+      ),
+  },
+  {
     reads: ["routingLogic"],
     find: (given) => oneOrNone(chosenLogic(given) === undefined, "--routing-logic must be provided."),
   },

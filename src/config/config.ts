@@ -36,6 +36,8 @@ export interface Config {
     /** 1 to 255. */
     readonly idleTimeoutSeconds: number;
   };
+  /** A second listener for metrics and control; where absent the first one has them. */
+  readonly admin?: { readonly host: string; readonly port: number } | undefined;
   /** How long the process stays when it is asked to end. */
   readonly leaving: { readonly delayMs: number; readonly timeoutMs: number };
   /** How many requests may be under way; no limit where absent. */
@@ -222,6 +224,7 @@ export const parseConfig = ({
         maxRequestBodyBytes: values.maxRequestBodyBytes,
         idleTimeoutSeconds: values.idleTimeoutSeconds,
       },
+      ...(values.adminPort !== undefined && { admin: { host: values.adminHost, port: values.adminPort } }),
       leaving: { delayMs: values.drainDelaySeconds * 1000, timeoutMs: values.drainTimeoutSeconds * 1000 },
       admission: {
         maxConcurrent: values.maxConcurrentRequests,

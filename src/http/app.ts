@@ -7,7 +7,7 @@ import type { Peer } from "../proxy/client.ts";
 import type { Forward } from "../proxy/forward.ts";
 import type { ControlCall } from "./engine-control.ts";
 import type { HealthAnswers } from "./health.ts";
-import { listModels } from "./models.ts";
+import { listEngines, listModels } from "./models.ts";
 import { forwardedRoutes, passedThrough, passesThrough, type ForwardedRoute } from "./routes.ts";
 
 /** What the gate knows of a request when it hands it to a route. */
@@ -15,6 +15,9 @@ export interface Admitted {
   readonly requestId: string;
   readonly client: Peer;
 }
+
+/** What of the routes an app has: those of clients, those of who runs the router, or all. Health is always there. */
+export type Surface = "all" | "clients" | "admin";
 
 interface AppDeps {
   readonly fleet: Fleet;
@@ -33,11 +36,12 @@ interface AppDeps {
 type Env = { Bindings: Admitted };
 
 /** The table of routes. */
-export const createApp = (deps: AppDeps): Hono<Env> => {
+export const createApp = (surface: Surface, deps: AppDeps): Hono<Env> => {
   const { fleet, aliases, admission, forward, control, healthAnswers, metricsAnswer, version, createdAt } =
     deps;
   const maxBodyBytes = deps.maxRequestBodyBytes;
   const app = new Hono<Env>();
+  const isForClients = surface !== "admin";
 
   const forwarded = async ({ req, env }: Context<Env>, route: ForwardedRoute) => {
     const { method, path, isReplaySafe, pattern } = route;
@@ -54,30 +58,26 @@ export const createApp = (deps: AppDeps): Hono<Env> => {
     }
   };
 
-  for (const route of forwardedRoutes)
-    app.on(route.method, route.path, async (context) => forwarded(context, route));
-
-  for (const action of ["sleep", "wake_up", "is_sleeping"] as const) {
-    app.on(
-      action === "is_sleeping" ? "GET" : "POST",
-      `/${action}`,
-      async ({ req, env: { requestId: id, client } }) => control({ id, action, request: req.raw, client }),
-    );
+  if (isForClients) {
+    for (const route of forwardedRoutes)
+      app.on(route.method, route.path, async (context) => forwarded(context, route));
+    app.get("/v1/models", (context) => context.json(listModels(fleet, aliases, createdAt)));
   }
 
-  app.get("/v1/models", (context) => context.json(listModels(fleet, aliases, createdAt)));
-  app.get("/engines", (context) =>
-    context.json(
-      fleet.endpoints.map(({ id, models, addedAt }) => ({
-        engine_id: id,
-        serving_models: models,
-        created: addedAt,
-      })),
-    ),
-  );
+  if (surface !== "clients") {
+    for (const action of ["sleep", "wake_up", "is_sleeping"] as const) {
+      app.on(
+        action === "is_sleeping" ? "GET" : "POST",
+        `/${action}`,
+        async ({ req, env: { requestId: id, client } }) => control({ id, action, request: req.raw, client }),
+      );
+    }
+    app.get("/engines", (context) => context.json(listEngines(fleet)));
+    app.get("/metrics", metricsAnswer);
+  }
+
   app.get("/version", (context) => context.json({ version }));
   app.get("/health", healthAnswers.health);
-  app.get("/metrics", metricsAnswer);
   app.get("/livez", healthAnswers.livez);
   app.get("/readyz", ({ req }) => healthAnswers.readyz(req.query("verbose") !== undefined));
 
@@ -91,7 +91,7 @@ export const createApp = (deps: AppDeps): Hono<Env> => {
     if (allowed.length > 0) {
       return context.json({ detail: "Method Not Allowed" }, 405, { allow: allowed.join(", ") });
     }
-    if ((method === "GET" || method === "POST") && passesThrough(path)) {
+    if (isForClients && (method === "GET" || method === "POST") && passesThrough(path)) {
       return forwarded(context, passedThrough(method, path));
     }
     if (path.endsWith("/") && methodsOf(path.slice(0, -1)).length > 0) {

@@ -24,3 +24,7 @@ export const listModels = (
   }
   return { object: "list", data: [...cards.values()] };
 };
+
+/** The body of `GET /engines`. */
+export const listEngines = ({ endpoints }: Pick<Fleet, "endpoints">) =>
+  endpoints.map(({ id, models, addedAt }) => ({ engine_id: id, serving_models: models, created: addedAt }));

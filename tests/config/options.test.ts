@@ -97,6 +97,8 @@ const own = [
   "max-request-body-bytes",
   "idle-timeout-seconds",
   "drain-delay-seconds",
+  "admin-host",
+  "admin-port",
   "api-key",
   "api-key-file",
   "static-backend-api-keys",

@@ -20,6 +20,21 @@ export const serverOptions = {
     atStart: true,
     help: "Port to listen on; 0 takes a free one, which the log names.",
   },
+  adminHost: {
+    group: "Server",
+    argument: "<address>",
+    schema: text,
+    default: "127.0.0.1",
+    atStart: true,
+    help: "Address of the second listener (--admin-port).",
+  },
+  adminPort: {
+    group: "Server",
+    argument: "<port>",
+    schema: integerBetween(0, 65_535),
+    atStart: true,
+    help: "Port of a second listener, which takes /metrics, /engines, /sleep, /wake_up and /is_sleeping away from the first; health is on both.",
+  },
   rootPath: {
     group: "Server",
     argument: "<path>",
