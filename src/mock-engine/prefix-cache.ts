@@ -4,6 +4,8 @@ export interface Block {
   users: number;
   /** Chained hash of the tokens up to the block's end; absent while the block is not full. */
   hash: number | undefined;
+  /** Another block of the same hash, sealed after this one. */
+  twin: Block | undefined;
   older: Block | undefined;
   newer: Block | undefined;
 }
@@ -32,8 +34,8 @@ export interface BlockPool {
 
 /** A pool of `capacity` blocks with vLLM's rules: reference counts, and a free queue in least-recently-used order. */
 export const createBlockPool = (capacity: number): BlockPool => {
-  const byHash = new Map<number, Block[]>();
-  const seam: Block = { users: 0, hash: undefined, older: undefined, newer: undefined };
+  const byHash = new Map<number, Block>();
+  const seam: Block = { users: 0, hash: undefined, twin: undefined, older: undefined, newer: undefined };
   // A ring with `seam` as its seam: `seam.newer` is the oldest free block, `seam.older` the newest.
   seam.older = seam;
   seam.newer = seam;
@@ -59,10 +61,15 @@ export const createBlockPool = (capacity: number): BlockPool => {
 
   const forget = (block: Block): void => {
     if (block.hash === undefined) return;
-    const same = byHash.get(block.hash);
-    if (same && same.length > 1) same.splice(same.indexOf(block), 1);
+    const first = byHash.get(block.hash);
+    if (first !== block) {
+      let before = first;
+      while (before && before.twin !== block) before = before.twin;
+      if (before) before.twin = block.twin;
+    } else if (block.twin) byHash.set(block.hash, block.twin);
     else byHash.delete(block.hash);
     block.hash = undefined;
+    block.twin = undefined;
   };
 
   const freeCount = (): number => capacity - created + recycled;
@@ -70,7 +77,7 @@ export const createBlockPool = (capacity: number): BlockPool => {
   const take = (): Block => {
     if (created < capacity) {
       created += 1;
-      return { users: 1, hash: undefined, older: undefined, newer: undefined };
+      return { users: 1, hash: undefined, twin: undefined, older: undefined, newer: undefined };
     }
     const block = seam.newer ?? seam;
     unlink(block);
@@ -88,7 +95,7 @@ export const createBlockPool = (capacity: number): BlockPool => {
       const found: Block[] = [];
       for (let index = 0; index < limit; index += 1) {
         const hash = hashes[index];
-        const block = hash === undefined ? undefined : byHash.get(hash)?.[0];
+        const block = hash === undefined ? undefined : byHash.get(hash);
         if (!block) break;
         found.push(block);
       }
@@ -111,10 +118,11 @@ export const createBlockPool = (capacity: number): BlockPool => {
     seal: (block, hash) => {
       if (block.hash !== undefined) return;
       block.hash = hash;
-      const same = byHash.get(hash);
       // Two sequences may compute the same prefix at the same time; either copy serves once the other is gone.
-      if (same) same.push(block);
-      else byHash.set(hash, [block]);
+      let last = byHash.get(hash);
+      while (last?.twin) last = last.twin;
+      if (last) last.twin = block;
+      else byHash.set(hash, block);
     },
 
     release: (blocks) => {
@@ -126,7 +134,10 @@ export const createBlockPool = (capacity: number): BlockPool => {
 
     reset: () => {
       if (freeCount() !== capacity) return false;
-      for (let block = seam.newer; block && block !== seam; block = block.newer) block.hash = undefined;
+      for (let block = seam.newer; block && block !== seam; block = block.newer) {
+        block.hash = undefined;
+        block.twin = undefined;
+      }
       byHash.clear();
       return true;
     },
