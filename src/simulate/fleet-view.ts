@@ -1,3 +1,4 @@
+import type { EngineStats } from "../core/engine-stats.ts";
 import type { SequenceSpec } from "../mock-engine/sequence.ts";
 
 /** What a simulation knows and no router could: for contenders that are told more than the router's own policies. */
@@ -8,10 +9,13 @@ export interface FleetView {
   readonly blockSize: number;
   /** Prompt tokens of the request that an engine holds now. */
   readonly cachedTokens: (endpointId: string) => number;
-  /** Milliseconds in which an engine would compute the prompt tokens that it has taken on, and so many more. */
-  readonly prefillMs: (endpointId: string, tokens: number) => number;
+  /** Prompt tokens that an engine has taken on and not computed. */
+  readonly prefillBacklog: (endpointId: string) => number;
+  readonly prefillTokensPerSecond: (endpointId: string) => number;
   /** Requests of an engine that are past their first token. */
   readonly decoding: (endpointId: string) => number;
   /** Blocks of its cache that an engine uses now. */
   readonly usedBlocks: (endpointId: string) => number;
+  /** What an engine says of itself, as it is now. */
+  readonly stats: (endpointId: string) => EngineStats;
 }

@@ -42,7 +42,7 @@ export const simulateOptions = {
     help: `Policies to compare, separated by commas: ${names.join(", ")}.`,
     schema: policyNames,
     argument: "<names>",
-    default: "roundrobin,session",
+    default: "roundrobin,leastload,prefixaware,cacheaware",
   },
   workload: {
     group: "Simulation",

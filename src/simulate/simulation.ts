@@ -96,10 +96,9 @@ export const simulate = async (scenario: Scenario, deps: SimulationDeps): Promis
     request: () => deciding,
     blockSize,
     cachedTokens: (id) => memberOf(id).engine.cachedTokens(deciding),
-    prefillMs: (id, tokens) => {
-      const { engine, config } = memberOf(id);
-      return (1000 * (engine.prefillBacklog() + tokens)) / config.prefillTokensPerSecond;
-    },
+    prefillBacklog: (id) => memberOf(id).engine.prefillBacklog(),
+    prefillTokensPerSecond: (id) => memberOf(id).config.prefillTokensPerSecond,
+    stats: (id) => memberOf(id).engine.stats(),
     decoding: (id) => memberOf(id).engine.decoding(),
     usedBlocks: (id) => {
       const { kvCacheUsage = 0, blockCount = 0 } = memberOf(id).engine.stats();

@@ -251,7 +251,7 @@ test("the view tells who may see it what the engines hold and have to do", async
       seen.push([
         view.request().promptTokens,
         view.cachedTokens(endpoint.id),
-        view.prefillMs(endpoint.id, 80),
+        view.prefillBacklog(endpoint.id),
         view.decoding(endpoint.id),
         view.usedBlocks(endpoint.id),
       ]);
@@ -263,10 +263,10 @@ test("the view tells who may see it what the engines hold and have to do", async
   const arrivals = [0, 1, 120].map((atMs) => Object.assign({ atMs }, request));
   await run({ workload: { arrivals }, createPolicy: createWatching });
   expect(seen).toEqual([
-    [800, 0, 10, 0, 0],
+    [800, 0, 0, 0, 0],
     // The first is all in the step under way, and no longer waits.
-    [800, 784, 10, 0, 50],
+    [800, 784, 0, 0, 50],
     // 49 blocks that both share, and two more for each: the end of the prompt, and the answer.
-    [800, 784, 10, 2, 53],
+    [800, 784, 0, 2, 53],
   ]);
 });

@@ -1,26 +1,29 @@
-import type { Candidate } from "../../routing/policy.ts";
+import { bestOf } from "./best-of.ts";
 import type { Contender } from "./contender.ts";
 
-/** What a decoding request takes of an engine's time, as prompt tokens' milliseconds: it slows down every step. */
+/** What a decoding request costs a new one on its engine: every step becomes longer. */
 const DECODE_MS = 2;
+/** How much of the delay that a computed prompt means for each decoding request counts against it. */
+const DELAY_SHARE = 0.3;
 
-/** Sees the caches and the queues themselves: about what perfect knowledge of the present is worth. */
+/**
+ * Sees the caches and the queues themselves: about what perfect knowledge of the present is worth. It chooses the
+ * earliest first token, and lets a prompt that others have to wait for cost more than its own time.
+ */
 export const oracle = {
   name: "oracle",
-  summary: "the earliest first token, by perfect knowledge of caches and queues",
-  create: (view) => ({
+  summary: "perfect knowledge of caches and queues: the earliest first token that delays others least",
+  create: (view, random) => ({
     plan: (_request, candidates) => {
-      let best: Candidate = candidates[0];
-      let least = Infinity;
-      for (const candidate of candidates) {
-        const { id } = candidate.endpoint;
+      const costOf = (id: string): number => {
         const missing = view.request().promptTokens - view.cachedTokens(id);
-        const costMs = view.prefillMs(id, missing) + DECODE_MS * view.decoding(id);
-        if (costMs >= least) continue;
-        least = costMs;
-        best = candidate;
-      }
-      return { endpoint: best.endpoint, rule: "load", reason: "earliest first token" };
+        const msPerToken = 1000 / view.prefillTokensPerSecond(id);
+        const decoding = view.decoding(id);
+        const prefillMs = (view.prefillBacklog(id) + missing) * msPerToken;
+        return prefillMs + decoding * (DECODE_MS + DELAY_SHARE * missing * msPerToken);
+      };
+      const { endpoint } = bestOf(candidates, (candidate) => -costOf(candidate.endpoint.id), random);
+      return { endpoint, rule: "load", reason: "lowest cost" };
     },
   }),
 } as const satisfies Contender;

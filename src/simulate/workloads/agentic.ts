@@ -8,7 +8,7 @@ export const agentic = {
   create: (size) =>
     converse(
       {
-        usersPerEngine: 6,
+        usersPerEngine: 4,
         openings: 4,
         openingTokens: [4000, 9000],
         rounds: [15, 60],
