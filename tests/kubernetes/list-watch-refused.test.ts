@@ -7,7 +7,7 @@ describe("a list", () => {
   test("whose pages have expired begins anew", async () => {
     await using cluster = await startCluster();
     const { server, api, put, lists, watched, passPause, clock } = cluster;
-    for (let nth = 0; nth < 501; nth += 1) put(`pod-${nth}`);
+    for (let nth = 0; nth < 251; nth += 1) put(`pod-${nth}`);
     const gone = { code: 410, body: { kind: "Status", message: "too old", code: 410 } };
     const expiring: KubeApi = {
       request: async (call) => {
@@ -21,7 +21,7 @@ describe("a list", () => {
     await passPause();
     await watched();
     expect(lists()).toBe(4);
-    expect(followed.names()).toHaveLength(501);
+    expect(followed.names()).toHaveLength(251);
   });
 
   test("that hangs is given up, and asked for again", async () => {

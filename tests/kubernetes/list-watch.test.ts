@@ -13,7 +13,7 @@ describe("following pods", () => {
     expect(followed.names()).toEqual(["a"]);
     expect(server.requests[0]?.query).toEqual({
       labelSelector: "environment=test,release=test",
-      limit: "500",
+      limit: "250",
     });
     expect(server.requests[1]?.query).toEqual({
       labelSelector: "environment=test,release=test",
@@ -51,12 +51,12 @@ describe("following pods", () => {
   test("reads all pages of a list, and tells them at once", async () => {
     await using cluster = await startCluster();
     const { put, verbs, watched, api, clock } = cluster;
-    for (let nth = 0; nth < 1201; nth += 1) put(`pod-${nth}`);
+    for (let nth = 0; nth < 501; nth += 1) put(`pod-${nth}`);
     await using followed = followPods(api, clock);
     await watched();
     expect(verbs()).toEqual(["list", "list", "list", "watch"]);
     expect(followed.changes).toHaveLength(1);
-    expect(followed.names()).toHaveLength(1201);
+    expect(followed.names()).toHaveLength(501);
   });
 
   test("asks for the life of a watch that is configured, and opens the next one at once", async () => {
