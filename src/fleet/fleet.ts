@@ -149,6 +149,12 @@ export const createFleet = (
     const { asleep } = sleep;
     const { excluded } = health;
     if (snapshot?.endpoints !== endpoints || snapshot.asleep !== asleep || snapshot.excluded !== excluded) {
+      // Another engine under the name of one that is gone: what is known of that one goes first.
+      const staying = endpoints.filter(({ id, instance }) => {
+        const before = snapshot?.byId.get(id);
+        return !before || before.instance === instance;
+      });
+      if (staying.length < endpoints.length) take(staying, asleep, excluded);
       snapshot = take(endpoints, asleep, excluded);
     }
     return snapshot;

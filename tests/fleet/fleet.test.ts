@@ -137,6 +137,16 @@ describe("candidates", () => {
     expect(fleet.candidates("m")?.[0].requests).toMatchObject({ inPrefill: 0, qps: 1 / 60 });
   });
 
+  test("begin anew where another engine has the name of one that is gone", () => {
+    const { fleet, ledger, idsFor, discover } = start(engine("a", "m"), engine("b", "m"));
+    discover({ ...engine("a", "m"), instance: "first" }, engine("b", "m"));
+    expect(idsFor("m")).toEqual(["a", "b"]);
+    for (const id of ["a", "b"]) ledger.begin(id).end();
+    expect([ledger.of("a").finished, ledger.of("b").finished]).toEqual([1, 1]);
+    discover({ ...engine("a", "m"), instance: "second" }, engine("b", "m"));
+    expect(fleet.candidates("m")?.map(({ requests }) => requests.finished)).toEqual([0, 1]);
+  });
+
   test("may be narrowed to one, and to all but those that failed", () => {
     const { idsFor } = start(engine("a", "m"), engine("b", "m"), engine("c", "n"));
     expect(idsFor("m", { only: "b" })).toEqual(["b"]);
