@@ -102,11 +102,21 @@ const ineffective = {
   sentryProfileSessionSampleRate: "the runtime has no profiler for Sentry",
 } as const;
 
-const findIneffective = (settings: Settings): readonly string[] =>
-  Object.entries(ineffective).flatMap(([property, sentence]) => {
-    const setting = settings.get(property);
-    return setting && setting.source !== "default" ? [`${setting.name} has no effect: ${sentence}`] : [];
-  });
+const inCluster = "engines are found in the cluster";
+const ineffectiveInCluster = {
+  staticBackends: inCluster,
+  staticModels: inCluster,
+  staticModelLabels: inCluster,
+  staticModelTypes: inCluster,
+} as const;
+
+const findIneffective = (settings: Settings, kind: string | undefined): readonly string[] =>
+  Object.entries({ ...ineffective, ...(kind === "k8s" && ineffectiveInCluster) }).flatMap(
+    ([property, sentence]) => {
+      const setting = settings.get(property);
+      return setting && setting.source !== "default" ? [`${setting.name} has no effect: ${sentence}`] : [];
+    },
+  );
 
 const healthOf = (values: RouterOptionValues): HealthOptions => {
   const thresholds = { fall: values.healthFailureThreshold, rise: values.healthSuccessThreshold };
@@ -193,7 +203,8 @@ export const parseConfig = ({
     nameOf: (property) => nameOf(settings, property),
   });
   const access = resolveAccess(values, keyFiles, settings);
-  const warnings = [...findIneffective(settings), ...discovery.warnings, ...access.warnings];
+  const kind = chosenDiscovery(given);
+  const warnings = [...findIneffective(settings, kind), ...discovery.warnings, ...access.warnings];
 
   const [problem, ...problems] = [
     ...earlier,
@@ -207,7 +218,6 @@ export const parseConfig = ({
   const logic = chosenLogic(given);
   if (logic === undefined || !isAvailable(logic))
     throw new TypeError("a check of the routing logic is missing");
-  const kind = chosenDiscovery(given);
   const file = configFileOf(settings);
   const effective: RouterOptionValues = {
     ...values,

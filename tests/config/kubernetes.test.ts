@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { configOf, problemsOf } from "./given.ts";
+import { configOf, parse, problemsOf } from "./given.ts";
 
 describe("discovery in Kubernetes", () => {
   const given = ["--routing-logic=roundrobin", "--service-discovery=k8s"];
@@ -31,6 +31,12 @@ describe("discovery in Kubernetes", () => {
       watchTimeoutSeconds: 30,
       askTimeoutSeconds: 3,
     });
+  });
+
+  test("says which options of static discovery have no effect beside it", () => {
+    expect(parse([...given, "--static-models=m", "--static-aliases=a:m"]).warnings).toEqual([
+      "--static-models has no effect: engines are found in the cluster",
+    ]);
   });
 
   test.each([
