@@ -8,7 +8,9 @@ import {
   engineFetch,
   engineReach,
   readDescriptors,
+  kubeFetch,
   readHost,
+  runProgram,
   systemClock,
   systemRandom,
 } from "./platform.ts";
@@ -63,6 +65,7 @@ const run = async (): Promise<number> => {
     fetch: engineFetch,
     reach: engineReach,
     readHost,
+    kubernetes: { fetch: kubeFetch, run: runProgram },
     droppedLines: writer.dropped,
     readMemory: async () => readCgroupMemory(),
     collect: collectGarbage,

@@ -7,6 +7,7 @@ import type { Descriptors } from "../core/descriptors.ts";
 import type { EngineFetch } from "../core/engine-fetch.ts";
 import type { EngineReach } from "../core/engine-reach.ts";
 import type { ReadHost } from "../core/host-usage.ts";
+import type { KubeDoor } from "../kubernetes/api.ts";
 import { escapeLine, type WriteLine } from "../core/log.ts";
 import type { ReadMemory } from "../core/memory-use.ts";
 import type { OptionTable, OptionValues } from "../core/option.ts";
@@ -24,6 +25,8 @@ export interface CliPlatform {
   readonly fetch: EngineFetch;
   readonly reach: EngineReach;
   readonly readHost?: ReadHost | undefined;
+  /** How the API server of a cluster is reached. */
+  readonly kubernetes: Pick<KubeDoor, "fetch" | "run">;
   /** Lines that were dropped until now, because their reader was slow or gone. */
   readonly droppedLines?: (() => number) | undefined;
   readonly readMemory?: ReadMemory | undefined;

@@ -6,6 +6,7 @@ import { describeDiscovery } from "../discovery/index.ts";
 import { createLiveRouter } from "../reload.ts";
 import { createRouter, type Legacy } from "../router.ts";
 import { version } from "../version.ts";
+import { createCluster } from "./cluster.ts";
 import { type CliPlatform, describeError } from "./command.ts";
 import { leave } from "./leave.ts";
 import { startServer } from "./bun-server.ts";
@@ -50,6 +51,7 @@ type ServePlatform = Pick<
   | "fetch"
   | "reach"
   | "readHost"
+  | "kubernetes"
   | "droppedLines"
   | "readMemory"
   | "collect"
@@ -92,14 +94,18 @@ export const serveRouter = async (
     );
   }
 
+  const kubernetes = createCluster({ ...platform.kubernetes, env }, { clock });
   if (discovery.kind === "k8s") {
-    log.error("Discovery in Kubernetes is not available yet");
-    return 1;
+    const problem = await kubernetes.problem();
+    if (problem !== undefined) {
+      log.error(problem);
+      return 1;
+    }
   }
   const isDraining = () => stop.aborted;
   const told = { onFailure: sentry?.report, sampleTrace: sentry?.sampleTrace };
   const read = { readHost, readMemory, collect, droppedLines };
-  const lent = { clock, log, fetch, reach, random, isDraining, ...read, ...told };
+  const lent = { clock, log, fetch, reach, random, isDraining, kubernetes, ...read, ...told };
   const mostOpen = descriptors ? mostRequests(descriptors) : Number.POSITIVE_INFINITY;
   const create = (next: Config, reloadStatus: () => ReloadStatus, previous?: Legacy) =>
     createRouter(limitTo(next, mostOpen), { ...lent, reloadStatus }, previous);

@@ -1,6 +1,13 @@
 import { createFaults } from "../../src/cli/faults.ts";
 import type { CliPlatform } from "../../src/cli/command.ts";
-import { engineFetch, engineReach, systemClock, systemRandom } from "../../src/platform.ts";
+import {
+  engineFetch,
+  engineReach,
+  kubeFetch,
+  runProgram,
+  systemClock,
+  systemRandom,
+} from "../../src/platform.ts";
 
 /** A platform for the command line, with what was written through it. */
 export interface LentPlatform {
@@ -39,6 +46,7 @@ export const lendPlatform = (changes: Partial<CliPlatform> = {}): LentPlatform =
       clock: systemClock,
       fetch: engineFetch,
       reach: engineReach,
+      kubernetes: { fetch: kubeFetch, run: runProgram },
       random: systemRandom,
       faults: createFaults(write),
       onHangup: () => ({ [Symbol.dispose]: () => {} }),

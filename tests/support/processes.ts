@@ -37,8 +37,11 @@ export const startEngineProcess = async (args: readonly string[] = [], port = 0)
 };
 
 /** Starts the compiled router on a free port; it leaves without a delay unless one is given. */
-export const startRouterProcess = async (args: readonly string[]): Promise<RunningProcess> =>
-  start(["--host=127.0.0.1", "--port=0", "--drain-delay-seconds=0", ...args]);
+export const startRouterProcess = async (
+  args: readonly string[],
+  variables: Readonly<Record<string, string>> = {},
+): Promise<RunningProcess> =>
+  start(["--host=127.0.0.1", "--port=0", "--drain-delay-seconds=0", ...args], variables);
 
 /** The arguments for engines by the model that each one serves; a list, since a model may have several. */
 export const staticArgs = (
