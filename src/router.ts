@@ -9,6 +9,7 @@ import type { Log } from "./core/log.ts";
 import type { ReadMemory } from "./core/memory-use.ts";
 import type { ReloadStatus } from "./core/reload-status.ts";
 import type { SampleTrace } from "./core/request-trace.ts";
+import { parseRanges } from "./config/addresses.ts";
 import type { Config } from "./config/config.ts";
 import { createDiscovery } from "./discovery/index.ts";
 import { createFleet } from "./fleet/fleet.ts";
@@ -29,6 +30,7 @@ import { createHostSampler } from "./metrics/host-sampler.ts";
 import { createLoopLag } from "./metrics/loop-lag.ts";
 import { createRouterMetrics, type RouterMetrics } from "./metrics/router-metrics.ts";
 import { createForward, type Routed } from "./proxy/forward.ts";
+import { createRequestHeaders } from "./proxy/request-headers.ts";
 import { createPolicy } from "./routing/index.ts";
 import type { RoutingPolicy } from "./routing/policy.ts";
 import { createScraper, type Reading } from "./stats/scraper.ts";
@@ -243,7 +245,10 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
     countsStreams: config.countsStreams,
     maxAttempts: config.maxReroutes + 1,
     deadlines: config.deadlines ?? noLimits,
-    credentials: config.access && { apiKey: engineApiKey },
+    requestHeaders: createRequestHeaders({
+      credentials: config.access && { apiKey: engineApiKey },
+      isTrusted: parseRanges(config.trustedProxies ?? []).contains,
+    }),
     fetch,
     reach,
     clock,

@@ -1,5 +1,6 @@
 import { isModelType, modelTypes } from "../health/payloads.ts";
 import { type RoutingLogic, policies, routingProblems } from "../routing/index.ts";
+import { parseRanges } from "./addresses.ts";
 import type { RouterOptionValues } from "./options.ts";
 import { quote } from "./schemas.ts";
 
@@ -50,6 +51,10 @@ const checkGate = (item: string): readonly string[] => {
 const NAMESPACE = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 
 const checks: readonly Check[] = [
+  {
+    reads: ["trustedProxies"],
+    find: ({ values }) => parseRanges(values.trustedProxies ?? []).refusals,
+  },
   {
     reads: ["adminPort", "port"],
     find: ({ values: { adminPort, port } }) =>

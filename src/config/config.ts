@@ -74,6 +74,8 @@ export interface Config {
   readonly sentry?: SentryConfig | undefined;
   /** Sent to engines with the router's own questions (`VLLM_API_KEY`); never printed. */
   readonly engineApiKey?: string | undefined;
+  /** Addresses and ranges of proxies whose word on where requests come from counts. */
+  readonly trustedProxies?: readonly string[] | undefined;
   /** Keys of which clients must present one; absent where everybody may ask. */
   readonly access?: AccessOptions | undefined;
 }
@@ -265,6 +267,7 @@ export const parseConfig = ({
         file: { ...file, intervalMs: values.dynamicConfigIntervalSeconds * 1000 },
         dynamicConfig: describeDynamicConfig(effective),
       }),
+      trustedProxies: values.trustedProxies,
       ...(access.access && { access: access.access }),
       ...(engineApiKey === undefined || engineApiKey === "" ? {} : { engineApiKey }),
     },

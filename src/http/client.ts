@@ -1,16 +1,18 @@
 import { reasonOf, type RouterError } from "../core/errors.ts";
 import type { Peer } from "../proxy/client.ts";
 
-/** The part of `Bun.Server` that ends idle connections. */
-export interface IdleLimiter {
+/** The part of `Bun.Server` that knows connections. */
+export interface Connections {
   /** Ends the request's connection after so many seconds without traffic; 0 never. */
   readonly timeout: (request: Request, seconds: number) => void;
+  /** Where the request's connection comes from; null when it is gone. */
+  readonly requestIP?: (request: Request) => { readonly address: string } | null;
 }
 
 /** The clients of all requests. */
 export interface Clients {
   /** The client of a request. */
-  readonly of: (request: Request, server: IdleLimiter, arrival: Pick<Peer, "arrivedAt" | "trace">) => Peer;
+  readonly of: (request: Request, server: Connections, arrival: Pick<Peer, "arrivedAt" | "trace">) => Peer;
   /** Ends every request that waits for an engine or its answer; the error is what the client is told. */
   readonly cut: (error: RouterError) => void;
 }
@@ -41,6 +43,8 @@ export const createClients = (idleTimeoutSeconds: number): Clients => {
           interrupted.abort(reason);
         },
         arrivedAt,
+        // An IPv4 address is written as one, also on a socket of IPv6.
+        address: () => server.requestIP?.(request)?.address.replace(/^::ffff:(?=\d+\.)/i, ""),
         trace,
         allowSilence: () => {
           waiting.add(end);

@@ -7,12 +7,12 @@ import type { Peer } from "../proxy/client.ts";
 import type { RouterMetrics } from "../metrics/router-metrics.ts";
 import { requestIdOf } from "../proxy/request-id.ts";
 import type { Admitted } from "./app.ts";
-import type { Clients, IdleLimiter } from "./client.ts";
+import type { Clients, Connections } from "./client.ts";
 import { asRouterError, errorResponse } from "./error-response.ts";
-import { admit } from "./gate.ts";
+import { admit, probeWithoutHost } from "./gate.ts";
 
 /** Answers any request; never rejects. */
-export type Entrance = (request: Request, server: IdleLimiter) => Promise<Response>;
+export type Entrance = (request: Request, server: Connections) => Promise<Response>;
 
 /** What a way in is made of. */
 export interface EntranceDeps {
@@ -51,13 +51,16 @@ export const createEntrance = ({ sampleTrace, keyring, metrics, ...deps }: Entra
     metrics.authorized(name);
   };
 
-  const answer = async (request: Request, server: IdleLimiter, arrival: Arrival): Promise<Response> => {
+  const answer = async (request: Request, server: Connections, arrival: Arrival): Promise<Response> => {
     const { requestId } = arrival;
     try {
-      admit(request);
-      if (keyring && needsKey(request.url)) authorize(keyring, request.headers);
+      const probe = probeWithoutHost(request);
+      if (!probe) {
+        admit(request);
+        if (keyring && needsKey(request.url)) authorize(keyring, request.headers);
+      }
       const client = clients.of(request, server, arrival);
-      const response = await app.fetch(request, { requestId, client });
+      const response = await app.fetch(probe ?? request, { requestId, client });
       if (!response.headers.has("x-request-id")) response.headers.set("x-request-id", requestId);
       return response;
     } catch (error) {

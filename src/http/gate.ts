@@ -8,6 +8,19 @@ const SINGLE = ["authorization", "content-type"] as const;
 /** Methods that any route knows. */
 const METHODS: ReadonlySet<string> = new Set(["GET", "POST", "HEAD", "OPTIONS"]);
 
+/** What a load balancer may ask that speaks HTTP/1.0, in which a Host is not needed. */
+const PROBES: ReadonlySet<string> = new Set(["/health", "/livez", "/readyz"]);
+
+/** A probe without a Host as a request that has one; `undefined` for every other request, with a Host or without. */
+export const probeWithoutHost = ({
+  headers,
+  method,
+  url,
+}: Pick<Request, "headers" | "method" | "url">): Request | undefined =>
+  PROBES.has(url) && headers.get("host") === null && (method === "GET" || method === "HEAD")
+    ? new Request(`http://localhost${url}`, { method })
+    : undefined;
+
 /**
  * What must hold before a request is routed at all; throws otherwise. A Host that is no host would make the
  * runtime's URL relative, so that the path is read at the wrong slash, or leave `/../` in its path; it is refused

@@ -13,6 +13,8 @@ export interface Peer {
   readonly allowSilence: () => void;
   /** Puts the server's limit on silence back: whoever allowed it must. */
   readonly limitSilence: () => void;
+  /** Address of the peer, as it is now: absent when it has left. */
+  readonly address: () => string | undefined;
   /** Absent where the request is not traced. */
   readonly trace?: RequestTrace | undefined;
 }

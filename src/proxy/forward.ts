@@ -14,8 +14,8 @@ import type { Call } from "./call.ts";
 import type { Client } from "./client.ts";
 import { createDeadlines } from "./deadlines.ts";
 import { createFailover, type Failover } from "./failover.ts";
-import { type EngineCredentials, headersForEngine } from "./headers.ts";
 import { type Failure, failureOfCode, failureOfStatus } from "./next-attempt.ts";
+import type { RequestHeaders } from "./request-headers.ts";
 import { createRespond } from "./respond.ts";
 import { createRetryBudget } from "./retry-budget.ts";
 import { routingLine } from "./routing-log.ts";
@@ -46,8 +46,7 @@ interface ForwardDeps {
   /** Attempts that are made for one request at most. */
   readonly maxAttempts: number;
   readonly deadlines: DeadlineLimits;
-  /** Absent where the clients' own credentials are passed on. */
-  readonly credentials?: EngineCredentials | undefined;
+  readonly requestHeaders: RequestHeaders;
   readonly fetch: EngineFetch;
   readonly reach: EngineReach;
   readonly clock: Clock;
@@ -154,7 +153,7 @@ export const createForward = (deps: ForwardDeps): Forward => {
       path,
       body: asking ?? body,
       method: call.method,
-      headers: headersForEngine(call.headers, call.id, deps.credentials),
+      headers: deps.requestHeaders({ id: call.id, headers: call.headers, address: client.address() }),
     };
     if (hidesUsage) message.headers.set("accept-encoding", "identity");
 

@@ -29,24 +29,9 @@ const withoutFields = (headers: Headers, fields: readonly string[]): Headers => 
   return kept;
 };
 
-/** What the router presents to engines in the place of what clients present to it. */
-export interface EngineCredentials {
-  /** Absent where engines are presented nothing. */
-  readonly apiKey?: string | undefined;
-}
-
-/** The client's end-to-end fields, as the engine gets them; its credentials only where there are no others to send. */
-export const headersForEngine = (
-  headers: Headers,
-  requestId: string,
-  credentials?: EngineCredentials,
-): Headers => {
+/** The client's end-to-end fields, as the engine gets them. */
+export const headersForEngine = (headers: Headers, requestId: string): Headers => {
   const kept = withoutFields(headers, REQUEST_FIELDS);
-  if (credentials) {
-    kept.delete("x-api-key");
-    kept.delete("authorization");
-    if (credentials.apiKey !== undefined) kept.set("authorization", `Bearer ${credentials.apiKey}`);
-  }
   kept.set("x-request-id", requestId);
   if (!kept.has("user-agent")) kept.set("user-agent", "vllm-router");
   return kept;

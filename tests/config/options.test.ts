@@ -101,6 +101,7 @@ const own = [
   "admin-port",
   "api-key",
   "api-key-file",
+  "trusted-proxies",
   "static-backend-api-keys",
   "max-concurrent-requests",
   "queue-size",

@@ -213,6 +213,7 @@ describe("while an engine moves its weights", () => {
     const client = {
       signal: new AbortController().signal,
       interrupt: () => {},
+      address: () => undefined,
       arrivedAt: 0,
       allowSilence: () => void silence.push("allowed"),
       limitSilence: () => void silence.push("limited"),

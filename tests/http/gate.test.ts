@@ -123,10 +123,36 @@ describe("on the wire", () => {
   const post = (line: string, ...headers: readonly string[]): string =>
     [line, ...headers, "Content-Length: 13", "Connection: close", "", '{"model":"m"}'].join("\r\n");
 
+  const FLOOD = Array.from({ length: 250 }, (_, index) => `X-${index}: 1`);
+  const CHUNKED =
+    'POST /v1/completions HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\nd\r\n{"model":"m"}\r\n0\r\n\r\n';
+
   const cases: [string, string, number][] = [
     ["two hosts", post("POST /v1/completions HTTP/1.1", "Host: a", "Host: a"), 400],
     ["no host", post("POST /v1/completions HTTP/1.1"), 400],
     ["no host, as HTTP/1.0 allows", post("POST /v1/completions HTTP/1.0"), 400],
+    ["no host and a path that hides another", post("GET /health/../v1/models HTTP/1.0"), 400],
+    ["an empty host", post("GET /health HTTP/1.0", "Host: "), 400],
+    ["headers that are too many", post("POST /v1/completions HTTP/1.1", "Host: a", ...FLOOD), 431],
+    [
+      "a header that is too long",
+      post("POST /v1/completions HTTP/1.1", "Host: a", `X: ${"x".repeat(20_000)}`),
+      431,
+    ],
+    [
+      "a length and chunks",
+      post("POST /v1/completions HTTP/1.1", "Host: a", "Transfer-Encoding: chunked"),
+      400,
+    ],
+    ["two lengths", post("POST /v1/completions HTTP/1.1", "Host: a", "Content-Length: 5"), 400],
+    ["a length with a sign", CHUNKED.replace("Transfer-Encoding: chunked", "Content-Length: +13"), 400],
+    ["chunks in another coding", CHUNKED.replace("chunked", "chunked, identity"), 400],
+    ["chunks twice", CHUNKED.replace("chunked", "chunked\r\nTransfer-Encoding: chunked"), 400],
+    ["a chunk that is no number", CHUNKED.replace("d\r\n", "zz\r\n"), 400],
+    ["chunks of HTTP/1.0", CHUNKED.replace("HTTP/1.1", "HTTP/1.0"), 400],
+    ["a space before the colon", post("POST /v1/completions HTTP/1.1", "Host: a", "X : 1"), 400],
+    ["a folded header", post("POST /v1/completions HTTP/1.1", "Host: a", "X: 1", " 2"), 400],
+    ["a NUL in a header", post("POST /v1/completions HTTP/1.1", "Host: a", "X: a\0b"), 400],
     [
       "a host that keeps the path from being made canonical",
       post("POST /v1/../collective_rpc HTTP/1.1", "Host: .0"),
@@ -158,6 +184,15 @@ describe("on the wire", () => {
     expect(await client.closed()).toStartWith(`HTTP/1.1 ${status} `);
     expect(engine.requests).toEqual([]);
   });
+
+  test.each(["GET /health", "HEAD /livez", "GET /readyz"])(
+    "%s is answered without a host, as load balancers ask in HTTP/1.0",
+    async (line) => {
+      await using router = startRouter({ backends: [{ url: "http://127.0.0.1:9", models: ["m"] }] });
+      using client = sendRaw(router.port, `${line} HTTP/1.0\r\n\r\n`);
+      expect(await client.closed()).toMatch(/^HTTP\/1\.\d 200 /);
+    },
+  );
 
   test("a refusal carries the request id, and that of a method names those that there are", async () => {
     await using router = startRouter({ backends: [] });

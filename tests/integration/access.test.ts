@@ -123,3 +123,21 @@ test("a backend with a key of its own gets that with everything, and no other ba
     new Set(["Bearer shared-key", "Bearer sk-client"]),
   );
 });
+
+test("engines are told where a request comes from, by the router or by a proxy that it trusts", async () => {
+  const forged = {
+    "x-forwarded-for": "1.1.1.1",
+    "x-forwarded-proto": "https",
+    "x-vllm-router-endpoint": "x",
+  };
+  for (const [trustedProxies, expected] of [
+    [[], ["127.0.0.1", "http"]],
+    [["127.0.0.0/8"], ["1.1.1.1, 127.0.0.1", "https"]],
+  ] as const) {
+    await using given = await start({ access: undefined, trustedProxies });
+    await given.ask("/v1/completions", forged, "POST");
+    const field = (name: string) => new RegExp(`^${name}: (.*)$`, "m").exec(given.heads())?.[1]?.trim();
+    expect([field("x-forwarded-for"), field("x-forwarded-proto")]).toEqual([...expected]);
+    expect(field("x-vllm-router-endpoint")).toBeUndefined();
+  }
+});

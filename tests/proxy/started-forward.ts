@@ -7,6 +7,7 @@ import { RouterError } from "../../src/core/errors.ts";
 import { createFleet } from "../../src/fleet/fleet.ts";
 import { createClients } from "../../src/http/client.ts";
 import { readCall } from "../../src/proxy/call.ts";
+import { createRequestHeaders } from "../../src/proxy/request-headers.ts";
 import { createForward } from "../../src/proxy/forward.ts";
 import type { RoutingPolicy } from "../../src/routing/policy.ts";
 import { roundRobin } from "../../src/routing/round-robin.ts";
@@ -102,6 +103,7 @@ export const start = ({ engines, maxAttempts = 1, policy = roundRobin.create(), 
     aliases: new Map(),
     countsStreams: true,
     maxAttempts,
+    requestHeaders: createRequestHeaders({ isTrusted: () => false }),
     deadlines: { ...noLimits, ...given.deadlines },
     fetch,
     reach: given.reach ?? (async () => true),

@@ -29,6 +29,7 @@ interface TestRouterOptions {
   readonly idleTimeoutSeconds?: number;
   readonly engineApiKey?: string;
   readonly access?: Config["access"];
+  readonly trustedProxies?: readonly string[];
   /** No checks unless they are given. */
   readonly health?: Config["health"];
   /** Engines are not judged by their requests unless it is given. */
@@ -80,6 +81,7 @@ export const startRouter = (options: TestRouterOptions): TestRouter => {
     engineApiKey: options.engineApiKey,
     admission: options.admission,
     access: options.access,
+    trustedProxies: options.trustedProxies,
   };
   const router = createRouter(
     config,

@@ -18,6 +18,12 @@ export const accessOptions = {
     repeats: true,
     help: "Files with such keys, one key or name:key a line; followed while the router runs. Nobody else may be able to write them.",
   },
+  trustedProxies: {
+    group: "Access",
+    argument: "<ranges>",
+    schema: commaList,
+    help: "Addresses of proxies in front, such as 10.0.0.0/8, comma-separated: X-Forwarded-For and -Proto of theirs go on, with their own address appended; those of others are replaced.",
+  },
   staticBackendApiKeys: {
     group: "Access",
     argument: "<keys>",

@@ -1,0 +1,55 @@
+import { headersForEngine } from "./headers.ts";
+
+/** What the router presents to engines in the place of what clients present to it. */
+export interface EngineCredentials {
+  /** Absent where engines are presented nothing. */
+  readonly apiKey?: string | undefined;
+}
+
+interface RequestHeaderOptions {
+  /** Absent where the clients' own credentials are passed on. */
+  readonly credentials?: EngineCredentials | undefined;
+  /** Whether what a peer says of those before it is to be believed. */
+  readonly isTrusted: (address: string) => boolean;
+}
+
+/** A request as it came. */
+interface Received {
+  readonly id: string;
+  readonly headers: Headers;
+  /** Address of the peer; absent where it has left already. */
+  readonly address: string | undefined;
+}
+
+/** Where a request comes from, as only a trusted proxy may tell it. */
+const ORIGIN = ["forwarded", "x-forwarded-host", "x-forwarded-port", "x-forwarded-prefix", "x-real-ip"];
+
+/** Fields that would be the router's own. */
+const INTERNAL = "x-vllm-router-";
+
+/** Creates the head of requests to engines: what the client sent from end to end, and what only the router knows. */
+export const createRequestHeaders =
+  ({ credentials, isTrusted }: RequestHeaderOptions) =>
+  ({ id, headers, address }: Received): Headers => {
+    const kept = headersForEngine(headers, id);
+    if (credentials) {
+      kept.delete("x-api-key");
+      kept.delete("authorization");
+      if (credentials.apiKey !== undefined) kept.set("authorization", `Bearer ${credentials.apiKey}`);
+    }
+    for (const name of headers.keys()) if (name.startsWith(INTERNAL)) kept.delete(name);
+    if (address !== undefined && isTrusted(address)) {
+      const before = kept.get("x-forwarded-for");
+      kept.set("x-forwarded-for", before === null ? address : `${before}, ${address}`);
+      if (!kept.has("x-forwarded-proto")) kept.set("x-forwarded-proto", "http");
+      return kept;
+    }
+    for (const name of ORIGIN) kept.delete(name);
+    kept.set("x-forwarded-proto", "http");
+    if (address === undefined) kept.delete("x-forwarded-for");
+    else kept.set("x-forwarded-for", address);
+    return kept;
+  };
+
+/** Creates the way in which a request's head is made from what came; what the policy of a router is lent. */
+export type RequestHeaders = ReturnType<typeof createRequestHeaders>;
