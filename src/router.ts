@@ -29,6 +29,7 @@ import { createMetricsAnswer } from "./http/metrics.ts";
 import { createHostSampler } from "./metrics/host-sampler.ts";
 import { createLoopLag } from "./metrics/loop-lag.ts";
 import { createRouterMetrics, type RouterMetrics } from "./metrics/router-metrics.ts";
+import { createReadBody } from "./proxy/body.ts";
 import { createForward, type Routed } from "./proxy/forward.ts";
 import { createRequestHeaders } from "./proxy/request-headers.ts";
 import { createPolicy } from "./routing/index.ts";
@@ -287,6 +288,7 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
     metricsAnswer,
     version,
     maxRequestBodyBytes,
+    readBody: createReadBody((config.deadlines ?? noLimits).bodyMs, { clock }),
     createdAt,
   };
 

@@ -168,6 +168,7 @@ const outliersOf = (values: RouterOptionValues): NonNullable<Config["outliers"]>
 const limitMs = (seconds: number): number => (seconds === 0 ? Number.POSITIVE_INFINITY : seconds * 1000);
 
 const deadlinesOf = (values: RouterOptionValues): DeadlineLimits => ({
+  bodyMs: limitMs(values.requestBodyTimeoutSeconds),
   connectMs: limitMs(values.upstreamConnectTimeoutSeconds),
   headMs: limitMs(values.upstreamHeadTimeoutSeconds),
   firstChunkMs: limitMs(values.upstreamFirstChunkTimeoutSeconds),

@@ -1,5 +1,7 @@
 /** How long the parts of a request may take, in milliseconds; Infinity where there is no limit. */
 export interface DeadlineLimits {
+  /** From the head of a request to the end of its body. */
+  readonly bodyMs: number;
   /** Until an engine that is silent must prove on a fresh connection that it is there. */
   readonly connectMs: number;
   /** From sending a request for a stream to the head of its answer. */
@@ -16,6 +18,7 @@ export interface DeadlineLimits {
 
 /** Every part may take as long as it does. */
 export const noLimits: DeadlineLimits = {
+  bodyMs: Number.POSITIVE_INFINITY,
   connectMs: Number.POSITIVE_INFINITY,
   headMs: Number.POSITIVE_INFINITY,
   firstChunkMs: Number.POSITIVE_INFINITY,

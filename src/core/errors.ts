@@ -42,6 +42,12 @@ export const errorTable = {
     isRetryable: false,
     meaning: "The path exists, but not with this method; `Allow` lists the methods.",
   },
+  body_timeout: {
+    status: 408,
+    type: "invalid_request_error",
+    isRetryable: false,
+    meaning: "The request body did not come within --request-body-timeout-seconds.",
+  },
   body_too_large: {
     status: 413,
     type: "invalid_request_error",

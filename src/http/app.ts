@@ -2,6 +2,7 @@ import { type Context, Hono } from "hono";
 import { RouterError } from "../core/errors.ts";
 import type { Admission } from "../admission/admission.ts";
 import type { Fleet } from "../fleet/fleet.ts";
+import type { ReadBody } from "../proxy/body.ts";
 import { readCall } from "../proxy/call.ts";
 import type { Peer } from "../proxy/client.ts";
 import type { Forward } from "../proxy/forward.ts";
@@ -27,6 +28,7 @@ interface AppDeps {
   readonly control: (call: ControlCall) => Promise<Response>;
   readonly healthAnswers: HealthAnswers;
   readonly metricsAnswer: () => Response;
+  readonly readBody: ReadBody;
   readonly version: string;
   readonly maxRequestBodyBytes: number;
   /** Epoch seconds for the cards of models that no engine describes. */
@@ -39,7 +41,7 @@ type Env = { Bindings: Admitted };
 export const createApp = (surface: Surface, deps: AppDeps): Hono<Env> => {
   const { fleet, aliases, admission, forward, control, healthAnswers, metricsAnswer, version, createdAt } =
     deps;
-  const maxBodyBytes = deps.maxRequestBodyBytes;
+  const { maxRequestBodyBytes: maxBodyBytes, readBody } = deps;
   const app = new Hono<Env>();
   const isForClients = surface !== "admin";
 
@@ -47,7 +49,8 @@ export const createApp = (surface: Surface, deps: AppDeps): Hono<Env> => {
     const { method, path, isReplaySafe, pattern } = route;
     env.client.trace?.routed(`${method} ${pattern ?? path}`);
     admission.check();
-    const call = await readCall({ id: env.requestId, request: req.raw, path, isReplaySafe, maxBodyBytes });
+    const id = env.requestId;
+    const call = await readCall({ id, request: req.raw, path, isReplaySafe, maxBodyBytes, readBody });
     const { leave } = await admission.enter(env.client);
     try {
       // The same object: its signal is another one after an interruption.

@@ -20,6 +20,7 @@ const TRY_AGAIN_SOON = { "retry-after": "1", "retry-after-ms": "1000" } as const
 const FIELDS: Readonly<Partial<Record<ErrorCode, Readonly<Record<string, string>>>>> = {
   // The rest of the body is on its way: the connection cannot carry another request.
   body_too_large: { connection: "close" },
+  body_timeout: { connection: "close" },
   invalid_api_key: { "www-authenticate": "Bearer" },
   queue_full: TRY_AGAIN_SOON,
   queue_timeout: TRY_AGAIN_SOON,

@@ -1,4 +1,6 @@
+import type { Clock } from "../core/clock.ts";
 import { RouterError } from "../core/errors.ts";
+import { createWatch } from "./watch.ts";
 
 const tooLarge = (maxBytes: number): RouterError =>
   new RouterError(
@@ -21,10 +23,31 @@ const readCounted = async (
   return Buffer.concat(chunks, length);
 };
 
+/** Reads the whole body of a request of at most so many bytes. */
+export type ReadBody = (request: Request, maxBytes: number) => Promise<Uint8Array<ArrayBuffer>>;
+
 /** The whole body. Throws `body_too_large` before anything is buffered where the length is told. */
 export const readBody = (request: Request, maxBytes: number): Promise<Uint8Array<ArrayBuffer>> => {
   const told = request.headers.get("content-length");
   if (told === null && request.body) return readCounted(request.body, maxBytes);
   if (Number(told) > maxBytes) return Promise.reject(tooLarge(maxBytes));
   return request.bytes() as Promise<Uint8Array<ArrayBuffer>>;
+};
+
+/** Reads bodies that have so long to come; one that has not is `body_timeout`, whatever of it is there. */
+export const createReadBody = (timeoutMs: number, { clock }: { readonly clock: Clock }): ReadBody => {
+  const watch = createWatch({ clock });
+  return async (request, maxBytes) => {
+    const { promise: late, reject } = Promise.withResolvers<never>();
+    using _watching = watch.add(clock.monotonic() + timeoutMs, () => {
+      reject(
+        new RouterError(
+          "body_timeout",
+          `The request body did not come within ${timeoutMs / 1000} s (--request-body-timeout-seconds).`,
+        ),
+      );
+      return Number.POSITIVE_INFINITY;
+    });
+    return await Promise.race([readBody(request, maxBytes), late]);
+  };
 };

@@ -1,6 +1,6 @@
 import { RouterError } from "../core/errors.ts";
 import type { Prompt, RoutingRequest } from "../routing/policy.ts";
-import { readBody } from "./body.ts";
+import { type ReadBody, readBody } from "./body.ts";
 import { parseBeginning } from "./json-cut.ts";
 import {
   fieldSpans,
@@ -44,6 +44,8 @@ interface Message {
 const PARSE_LIMIT = 1024 * 1024;
 /** Deepest nesting of JSON that is accepted, as a bound on what a small request can cost. */
 const MAX_DEPTH = 64;
+/** Most messages of a conversation, as a bound on what engines and policies have to look at. */
+const MAX_MESSAGES = 10_000;
 /** Longest field value that is read out of a scanned body, in bytes. */
 const MAX_FIELD = 64 * 1024;
 /** So many bytes of each field of a scanned body count for its prompt. */
@@ -52,6 +54,7 @@ const MAX_PROMPT_FIELD = 1024 * 1024;
 const strictDecoder = new TextDecoder("utf-8", { fatal: true });
 
 const INVALID_JSON = "Invalid request: request body must be valid JSON.";
+const TOO_MANY_MESSAGES = `Invalid request: more than ${MAX_MESSAGES} messages.`;
 const NOT_AN_OBJECT = "Invalid request: request body must be a JSON object.";
 
 /** What a body tells about itself. */
@@ -78,8 +81,9 @@ const isDeeperThan = (value: unknown, depth: number): boolean => {
 
 const spansOf = (bytes: Uint8Array): ReadonlyMap<string, Span> => {
   try {
-    return fieldSpans(bytes, MAX_DEPTH);
+    return fieldSpans(bytes, MAX_DEPTH, { messages: MAX_MESSAGES });
   } catch (error) {
+    if (error instanceof RangeError) throw invalid(TOO_MANY_MESSAGES, error);
     throw invalid(INVALID_JSON, error);
   }
 };
@@ -102,6 +106,8 @@ const readParsed = (bytes: Uint8Array): Contents => {
   if (Object.keys(value).length > MAX_FIELDS || isDeeperThan(value, MAX_DEPTH)) throw invalid(INVALID_JSON);
   const fields = value as Readonly<Record<string, unknown>>;
   const field = (name: string): unknown => (Object.hasOwn(fields, name) ? fields[name] : undefined);
+  const messages = field("messages");
+  if (Array.isArray(messages) && messages.length > MAX_MESSAGES) throw invalid(TOO_MANY_MESSAGES);
   return { model: field("model"), field, promptField: field, splice: spliceJson(bytes) };
 };
 
@@ -195,6 +201,8 @@ export interface Arrival {
   readonly path: string;
   readonly isReplaySafe: ReplaySafety;
   readonly maxBodyBytes: number;
+  /** Without a limit of time where it is not given. */
+  readonly readBody?: ReadBody;
 }
 
 /** Says from the fields of a body whether sending the request twice is harmless. */
@@ -204,12 +212,13 @@ const EMPTY_OBJECT = Buffer.from("{}");
 const NO_QUERY = new URLSearchParams();
 
 /** Reads the body once and whole. Throws `invalid_request` with the reference's messages, or `body_too_large`. */
-export const readCall = async ({ id, request, path, isReplaySafe, maxBodyBytes }: Arrival): Promise<Call> => {
+export const readCall = async ({ id, request, path, isReplaySafe, ...arrival }: Arrival): Promise<Call> => {
   const { method, headers, url } = request;
   const mark = url.indexOf("?");
   const query = mark < 0 ? "" : url.slice(mark + 1);
   const search = query === "" ? NO_QUERY : parseQuery(query);
-  const body = method === "GET" ? undefined : await readBody(request, maxBodyBytes);
+  const body =
+    method === "GET" ? undefined : await (arrival.readBody ?? readBody)(request, arrival.maxBodyBytes);
   const {
     model: named,
     field,

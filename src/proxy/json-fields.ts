@@ -35,9 +35,14 @@ export const opensListOrString = (bytes: Uint8Array): boolean => {
  * Where the value of each top-level field of a JSON object lies, found without parsing the values: a string is
  * crossed at the speed of a byte search. Of duplicate fields the last counts, as in every JSON parser that
  * engines use. Throws SyntaxError where the outline is not that of an object, nests deeper than `maxDepth` or has
- * more than MAX_FIELDS fields; what is inside values is for the engine to check.
+ * more than MAX_FIELDS fields, and RangeError where a list has more items than `maxItems` says for its field; what is
+ * inside values is for the engine to check.
  */
-export const fieldSpans = (bytes: Uint8Array, maxDepth: number): ReadonlyMap<string, Span> => {
+export const fieldSpans = (
+  bytes: Uint8Array,
+  maxDepth: number,
+  maxItems: Readonly<Record<string, number>> = {},
+): ReadonlyMap<string, Span> => {
   const spans = new Map<string, Span>();
   let at = afterByteOrderMark(bytes);
   let fields = 0;
@@ -63,8 +68,9 @@ export const fieldSpans = (bytes: Uint8Array, maxDepth: number): ReadonlyMap<str
       if ((quote - before) % 2 === 0) return;
     }
   };
-  const skipNested = (): void => {
+  const skipNested = (most: number): void => {
     let depth = 1;
+    let items = 1;
     do {
       const byte = bytes[at];
       if (byte === QUOTE) {
@@ -76,13 +82,14 @@ export const fieldSpans = (bytes: Uint8Array, maxDepth: number): ReadonlyMap<str
         depth += 1;
         if (depth > maxDepth) fail("too deeply nested");
       } else if (byte === CLOSE_BRACE || byte === CLOSE_BRACKET) depth -= 1;
+      else if (byte === COMMA && depth === 2 && (items += 1) > most) throw new RangeError("too many items");
       at += 1;
     } while (depth > 1);
   };
-  const skipValue = (): void => {
+  const skipValue = (most: number): void => {
     const byte = bytes[at];
     if (byte === QUOTE) skipString();
-    else if (byte === OPEN_BRACE || byte === OPEN_BRACKET) skipNested();
+    else if (byte === OPEN_BRACE || byte === OPEN_BRACKET) skipNested(most);
     else {
       const start = at;
       while (at < bytes.length && !isSpace(bytes[at]) && bytes[at] !== COMMA && bytes[at] !== CLOSE_BRACE)
@@ -104,7 +111,8 @@ export const fieldSpans = (bytes: Uint8Array, maxDepth: number): ReadonlyMap<str
     expect(COLON);
     skipSpace();
     const start = at;
-    skipValue();
+    const most = Object.hasOwn(maxItems, String(name)) ? maxItems[String(name)] : undefined;
+    skipValue(most ?? Number.POSITIVE_INFINITY);
     spans.set(String(name), { start, end: at });
     skipSpace();
     if (bytes[at] === CLOSE_BRACE) break;

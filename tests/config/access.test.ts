@@ -62,7 +62,7 @@ describe("what is wrong is said, without a key", () => {
   test.each([
     [["--api-key="], "--api-key: is empty; leave it out where everybody may ask"],
     [["--api-key=sk-1,,sk-2"], "--api-key: key 2 is empty"],
-    [["--api-key-file=/nowhere"], "--api-key-file: /nowhere: there is no such file"],
+    [["--api-key-file=/no/such/file"], "--api-key-file: /no/such/file: there is no such file"],
   ])("%p", async (flags, problem) => {
     expect((await read(flags)).problems).toEqual([problem]);
   });

@@ -102,6 +102,7 @@ const own = [
   "api-key",
   "api-key-file",
   "trusted-proxies",
+  "request-body-timeout-seconds",
   "static-backend-api-keys",
   "max-concurrent-requests",
   "queue-size",

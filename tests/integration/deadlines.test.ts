@@ -142,3 +142,23 @@ test("a host that lets connections go unanswered is replaced after twice the con
   expect(ms).toBeGreaterThanOrEqual(800);
   expect(ms).toBeLessThan(1300);
 }, 15_000);
+
+test.each(["Content-Length: 1000000", "Transfer-Encoding: chunked"])(
+  "a body that comes steadily, but not in its time, reaches no engine, and its connection is closed (%s)",
+  async (framing) => {
+    await using engine = await startRawEngine((socket) => socket.write(rawAnswer("{}")));
+    await using router = startRouter({ backends: serving(engine), deadlines: { bodyMs: 300 } });
+    // The second request of a connection is no other than the first.
+    using client = sendRaw(router.port, request);
+    await client.until(/\{\}$/);
+    client.socket.write(`POST /v1/completions HTTP/1.1\r\nHost: a\r\n${framing}\r\n\r\n`);
+    const begin = performance.now();
+    const piece = framing.startsWith("T") ? "1\r\nx\r\n" : "x";
+    const trickle = setInterval(() => client.socket.write(piece), 20);
+    const received = await client.closed();
+    clearInterval(trickle);
+    expect(performance.now() - begin).toBeLessThan(600);
+    expect(received).toMatch(/HTTP\/1\.1 408 [^]*"code":"body_timeout"/);
+    expect(engine.requests).toHaveLength(1);
+  },
+);

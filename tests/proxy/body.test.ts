@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { RouterError } from "../../src/core/errors.ts";
-import { readBody } from "../../src/proxy/body.ts";
+import { createReadBody, readBody } from "../../src/proxy/body.ts";
+import { createTestClock, settle } from "../support/clock.ts";
 
 const LIMIT = 1000;
 
@@ -79,4 +80,35 @@ describe("a body whose length is not told", () => {
 
 test("no body is an empty one", async () => {
   expect(await readBody(new Request("http://router/", { method: "POST" }), LIMIT)).toEqual(new Uint8Array());
+});
+
+describe("a body that has so long to come", () => {
+  const start = () => {
+    const clock = createTestClock();
+    return { clock, readTimed: createReadBody(120_000, { clock }) };
+  };
+
+  test("is read as any other where it comes in time", async () => {
+    const { clock, readTimed } = start();
+    expect(await readTimed(toldRequest(LIMIT), LIMIT)).toHaveLength(LIMIT);
+    expect(await refusal(readTimed(toldRequest(LIMIT + 1), LIMIT))).toBe(TOO_LARGE);
+    clock.advance(1_000_000);
+    expect(clock.waiting()).toEqual([]);
+  });
+
+  test("is given up when its time is over, although it still comes", async () => {
+    const { clock, readTimed } = start();
+    let controller: ReadableStreamDefaultController<Uint8Array> | undefined;
+    const body = new ReadableStream<Uint8Array>({ start: (given) => (controller = given) });
+    const reading = refusal(readTimed(new Request("http://router/", { method: "POST", body }), 1e9));
+    for (let second = 0; second < 121; second += 1) {
+      controller?.enqueue(new Uint8Array(1000));
+      clock.advance(1000);
+      await settle();
+    }
+    expect(await reading).toContain("did not come within 120 s (--request-body-timeout-seconds)");
+    // The connection is closed after the answer, which breaks the body off.
+    controller?.error(new Error("closed"));
+    await settle();
+  });
 });

@@ -26,6 +26,14 @@ const read = async ({ body, contentType, query = "", method = "POST", ...arrival
     ...arrival,
   });
 
+const TOO_MANY_MESSAGES = "Invalid request: more than 10000 messages.";
+
+/** A body with so many messages, in which there are commas and lists as well. */
+const conversation = (count: number, text = "x"): string => {
+  const message = { role: "user", content: [{ type: "text", text: `a, b, [c, d], "${text}"` }] };
+  return JSON.stringify({ model: "m", messages: Array.from({ length: count }, () => message) });
+};
+
 /** The call, or the error that is answered instead. */
 const outcome = async (given: Given): Promise<Call | { readonly code: string; readonly message: string }> => {
   try {
@@ -64,6 +72,7 @@ describe("a JSON body that cannot be routed is answered in the words of the refe
       `{"model":"m"${Array.from({ length: 10_000 }, (_, n) => `,"${n}":1`).join("")}}`,
       INVALID_JSON,
     ],
+    ["more messages than any conversation has", conversation(10_001), TOO_MANY_MESSAGES],
     ["a list", "[]", NOT_AN_OBJECT],
     ["a list after a byte order mark", "\ufeff [1,2]", NOT_AN_OBJECT],
     ["a text", '"model"', NOT_AN_OBJECT],
@@ -98,6 +107,15 @@ describe("a JSON body that cannot be routed is answered in the words of the refe
     const body = new Uint8Array([...bytesOf('{"model":"m'), 0xff, ...bytesOf('"}')]);
     expect(await outcome({ body })).toEqual({ code: "invalid_request", message: INVALID_JSON });
   });
+});
+
+test("a conversation of 10,000 messages is none too many, however long they are and whatever else is in lists", async () => {
+  for (const text of ["x", "x".repeat(200)]) {
+    const call = await read({ body: conversation(10_000, text) });
+    expect(call.model).toBe("m");
+  }
+  const tokens = Array.from({ length: 500_000 }, () => 1).join();
+  expect((await read({ body: `{"model":"m","prompt":[${tokens}]}` })).model).toBe("m");
 });
 
 describe("a JSON body", () => {

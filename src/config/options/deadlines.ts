@@ -6,6 +6,13 @@ const seconds = decimalBetween(0, 86_400, "give 0 to 86400 seconds; 0 is no limi
 
 /** How long the parts of a request may take. */
 export const deadlineOptions = {
+  requestBodyTimeoutSeconds: {
+    group: "Deadlines",
+    argument: "<seconds>",
+    schema: seconds,
+    default: "120",
+    help: "Time that a client has to send the body of its request, however steadily it does; 0 is no limit.",
+  },
   upstreamConnectTimeoutSeconds: {
     group: "Deadlines",
     argument: "<seconds>",
