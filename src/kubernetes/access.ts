@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { isIPv6 } from "node:net";
-import { delimiter, join } from "node:path";
+import { delimiter, dirname, join, resolve } from "node:path";
 import type { KubeConfig, User } from "@kubernetes/client-node";
 import type { Clock } from "../core/clock.ts";
 import type { KubeTls } from "../core/kube-fetch.ts";
@@ -46,6 +46,25 @@ const loadFromPod = (config: KubeConfig, folder: string, env: AccessOptions["env
   );
 };
 
+interface NamedUser {
+  readonly name?: string;
+  readonly user?: { readonly tokenFile?: string };
+}
+
+/** A kubeconfig; `tokenFile` of its users, which client-node does not know, becomes the token file of a pod. */
+const loadFromFile = async (config: KubeConfig, path: string): Promise<void> => {
+  config.loadFromFile(path);
+  const { parse } = await import("yaml");
+  const { users } = parse(await readFile(path, "utf8")) as { readonly users?: readonly NamedUser[] };
+  const fileOf = new Map(users?.map(({ name, user }) => [name, user?.tokenFile]));
+  config.users = config.users.map((user) => {
+    const file = fileOf.get(user.name);
+    if (file === undefined) return user;
+    const tokenFile = resolve(dirname(path), file);
+    return { ...user, authProvider: { name: "tokenFile", config: { tokenFile } } };
+  });
+};
+
 /** KUBECONFIG, else the pod's service account, else `~/.kube/config`. */
 const loadConfig = async ({ env, serviceAccount = SERVICE_ACCOUNT }: AccessOptions): Promise<KubeConfig> => {
   // Loaded only now: it is large, and most routers have no cluster. Its index would add what nobody here needs.
@@ -57,13 +76,13 @@ const loadConfig = async ({ env, serviceAccount = SERVICE_ACCOUNT }: AccessOptio
   if (named.length > 0) {
     for (const path of named) {
       const part = new Config();
-      part.loadFromFile(path);
+      await loadFromFile(part, path);
       config.mergeConfig(part, config.getCurrentContext() !== undefined);
     }
   } else if (env["KUBERNETES_SERVICE_HOST"] !== undefined && existsSync(join(serviceAccount, "token"))) {
     loadFromPod(config, serviceAccount, env);
   } else if (own !== undefined && existsSync(own)) {
-    config.loadFromFile(own);
+    await loadFromFile(config, own);
   } else {
     throw new KubeError(
       "no Kubernetes cluster is configured: in a pod a service account token must be mounted " +

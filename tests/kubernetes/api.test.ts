@@ -69,6 +69,14 @@ describe("who asks", () => {
     expect(await refusal(askForPods(api))).toMatch(/^KubeError: the credentials .* cannot be read: ENOENT/);
   });
 
+  test("is what a token file says that the kubeconfig names, from where the kubeconfig is", async () => {
+    const api = await connectAs(server, folder, { tokenFile: "router.token", token: "of no use" });
+    await folder.write("router.token", "admin-token\n");
+    expect(await askForPods(api)).toBe(200);
+    await folder.write("router.token", "another\n");
+    expect(await askForPods(api)).toBe(401);
+  });
+
   test("is what a plugin says, once for all that ask and for as long as it holds", async () => {
     const plugin = await folder.write(
       "plugin",
