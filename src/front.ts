@@ -1,12 +1,8 @@
 import type { Keyring } from "./access/keyring.ts";
 import { createKeyring } from "./access/keyring.ts";
-import {
-  type Admission,
-  type AdmissionState,
-  createAdmission,
-  createAdmissionState,
-} from "./admission/admission.ts";
+import { type Admission, createAdmission } from "./admission/admission.ts";
 import { createMemoryWatch } from "./admission/memory.ts";
+import { type AdmissionState, createAdmissionState } from "./admission/waiting.ts";
 import type { Config } from "./config/config.ts";
 import { readKeyFile } from "./config/key-files.ts";
 import type { Clock } from "./core/clock.ts";

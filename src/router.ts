@@ -245,6 +245,7 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
     aliases,
     countsStreams: config.countsStreams,
     maxAttempts: config.maxReroutes + 1,
+    room: front.admission.room,
     deadlines: config.deadlines ?? noLimits,
     requestHeaders: createRequestHeaders({
       credentials: config.access && { apiKey: engineApiKey },

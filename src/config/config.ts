@@ -241,6 +241,9 @@ export const parseConfig = ({
       leaving: { delayMs: values.drainDelaySeconds * 1000, timeoutMs: values.drainTimeoutSeconds * 1000 },
       admission: {
         maxConcurrent: values.maxConcurrentRequests,
+        ...(values.maxConcurrentRequestsPerEngine !== undefined && {
+          maxPerEngine: values.maxConcurrentRequestsPerEngine,
+        }),
         queueSize: values.queueSize,
         queueTimeoutMs: values.queueTimeoutSeconds * 1000,
       },

@@ -1,4 +1,4 @@
-import type { AdmissionState } from "../admission/admission.ts";
+import { type AdmissionState, countWaiting } from "../admission/waiting.ts";
 import type { DiscoveryStatus } from "../core/discovery-status.ts";
 import type { EngineStats } from "../core/engine-stats.ts";
 import type { HostUsage } from "../core/host-usage.ts";
@@ -15,7 +15,7 @@ interface MetricsDeps {
   /** Lines of the log that were dropped until now; absent where nobody counts them. */
   readonly droppedLines?: (() => number) | undefined;
   readonly metrics: Pick<RouterMetrics, "admission" | "discovery" | "reloads" | "droppedLines" | "text">;
-  readonly admission: Pick<AdmissionState, "underWay" | "queue">;
+  readonly admission: AdmissionState;
   /** Absent where no configuration file is followed. */
   readonly reloadStatus?: (() => ReloadStatus) | undefined;
   /** Absent where discovery has nothing to follow. */
@@ -34,7 +34,7 @@ export const createMetricsAnswer =
     }));
     const { droppedLines, reloadStatus, discoveryStatus } = deps;
     if (droppedLines) metrics.droppedLines(droppedLines());
-    metrics.admission({ underWay: admission.underWay, waiting: admission.queue.depth() });
+    metrics.admission({ underWay: admission.underWay, waiting: countWaiting(admission) });
     if (reloadStatus) metrics.reloads(reloadStatus());
     metrics.discovery(discoveryStatus?.());
     return new Response(metrics.text(engines, hostUsage()), {

@@ -48,6 +48,8 @@ export interface Attempt extends AttemptOn {
 }
 
 interface AttemptDeps {
+  /** Told that an engine has one request less. */
+  readonly onEnded?: (() => void) | undefined;
   readonly requests: RequestLedger;
   readonly metrics: RouterMetrics;
   readonly watchOver: ReturnType<typeof createDeadlines>;
@@ -59,7 +61,7 @@ const outcomeOf = (status: number): RequestOutcome =>
   status >= 500 ? "failed" : status >= 400 ? "refused" : "done";
 
 /** Keeps the accounts of attempts: the load of engines, metrics, the line for the end, the client's silence. */
-export const createAttempts = ({ requests, metrics, watchOver, clock, log }: AttemptDeps) => {
+export const createAttempts = ({ requests, metrics, watchOver, onEnded, clock, log }: AttemptDeps) => {
   const logsEnds = log.isEnabled("debug");
 
   return (on: AttemptOn): Attempt => {
@@ -79,6 +81,7 @@ export const createAttempts = ({ requests, metrics, watchOver, clock, log }: Att
       isOver = true;
       progress.end();
       ticket.end(outcome);
+      onEnded?.();
       client.limitSilence();
       const elapsedMs = clock.monotonic() - client.arrivedAt;
       if (outcome === "done") metrics.answered(model, elapsedMs);

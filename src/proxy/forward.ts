@@ -1,3 +1,4 @@
+import type { EngineRoom } from "../admission/engine-room.ts";
 import type { AnswerFields } from "../core/answer-fields.ts";
 import type { Clock } from "../core/clock.ts";
 import type { DeadlineLimits } from "../core/deadline-limits.ts";
@@ -47,6 +48,8 @@ interface ForwardDeps {
   readonly maxAttempts: number;
   readonly deadlines: DeadlineLimits;
   readonly requestHeaders: RequestHeaders;
+  /** Absent where every engine has room for all. */
+  readonly room?: EngineRoom | undefined;
   readonly fetch: EngineFetch;
   readonly reach: EngineReach;
   readonly clock: Clock;
@@ -71,8 +74,13 @@ const describe = ({ answer, error }: Outcome): string =>
 
 /** Creates the hot path: choose an engine, send, wait for its first bytes, relay; again elsewhere if it fails before. */
 export const createForward = (deps: ForwardDeps): Forward => {
+  const { requests, room } = deps;
   const { fleet, policy, metrics, aliases, countsStreams, maxAttempts, fetch, clock, log, onRouted } = deps;
-  const begin = createAttempts({ ...deps, watchOver: createDeadlines(deps.deadlines, deps) });
+  const begin = createAttempts({
+    ...deps,
+    watchOver: createDeadlines(deps.deadlines, deps),
+    onEnded: room?.freed,
+  });
   const budget = createRetryBudget();
   const failOver = createFailover({ ...deps, budget });
   const respond = createRespond(deps);
@@ -161,14 +169,19 @@ export const createForward = (deps: ForwardDeps): Forward => {
     let failover: Failover | undefined;
     let last: Made | undefined;
 
+    let isAgain = false;
     for (let number = 1; ;) {
       const narrowing = failover?.narrowing ?? { only: call.engineId };
-      const candidates = fleet.draw(model, narrowing);
+      const draw = () => fleet.draw(model, narrowing);
+      const drawn = room ? room.among(draw, client, isAgain) : draw();
+      const candidates = drawn instanceof Promise ? await drawn : drawn;
       if (!candidates) throw fleet.missing(model);
       const planned = policy.plan({ model, headers, field, prompt, at: clock.monotonic() }, candidates);
       // Requests that come at once are each planned with the one before it under way.
       const plan = planned instanceof Promise ? await planned : planned;
       const { endpoint } = plan;
+      isAgain = room !== undefined && !room.has(requests.of(endpoint.id));
+      if (isAgain) continue;
       // Where another request began to probe it meanwhile, this one chooses among the rest.
       const trial = fleet.begin(endpoint, model, narrowing);
       if (!trial) continue;

@@ -1,10 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import {
-  type AdmissionLimits,
-  createAdmission,
-  createAdmissionState,
-  type Place,
-} from "../../src/admission/admission.ts";
+import { type AdmissionLimits, createAdmission, type Place } from "../../src/admission/admission.ts";
+import { createAdmissionState } from "../../src/admission/waiting.ts";
 import { RouterError } from "../../src/core/errors.ts";
 import { createTestClock, settle } from "../support/clock.ts";
 
@@ -94,9 +90,9 @@ describe("a place", () => {
     // More may be under way from now on, but who waits has not looked yet.
     const wider = create({ maxConcurrent: 3, queueSize: 5 });
     expect(wider.enter(client())).toBeInstanceOf(Promise);
-    state.queue.advance();
+    state.places.advance();
     await settle();
-    expect(state.queue.depth()).toBe(1);
+    expect(state.places.depth()).toBe(1);
     void waiting;
   });
 });
@@ -143,7 +139,7 @@ describe("a request is turned away", () => {
     clock.advance(10);
     leaving.abort();
     expect(await waiting).toBe("client_closed");
-    expect([counted, state.queue.depth()]).toEqual([[10], 0]);
+    expect([counted, state.places.depth()]).toEqual([[10], 0]);
   });
 
   test("while memory is short, but never the only one", async () => {

@@ -105,6 +105,7 @@ const own = [
   "request-body-timeout-seconds",
   "static-backend-api-keys",
   "max-concurrent-requests",
+  "max-concurrent-requests-per-engine",
   "queue-size",
   "queue-timeout-seconds",
   "drain-timeout-seconds",

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { routingBy } from "../../src/routing/index.ts";
 import { readExposition } from "../support/exposition.ts";
 import { rawPost, type RawClient, sendRaw } from "../support/raw-client.ts";
 import { rawAnswer, rawChunk, type RawEngine, startRawEngine, STREAM_HEAD } from "../support/raw-engine.ts";
@@ -182,4 +183,69 @@ test("200 clients at once before a router that takes 2 and lets 10 wait: 12 stre
   }
   const statuses = Map.groupBy(await Promise.all(heads), (status) => status);
   expect([statuses.get("200")?.length, statuses.get("429")?.length]).toEqual([12, 188]);
+});
+
+describe("a limit for each engine", () => {
+  /** Engines that hold their requests until a test lets one go, and know how many they ever had at once. */
+  const startHolding = async () => {
+    const parts = new AsyncDisposableStack();
+    const held: (() => void)[] = [];
+    const most = [0, 0];
+    const now = [0, 0];
+    const engines = [];
+    for (const index of [0, 1]) {
+      const engine = await startRawEngine((socket) => {
+        now[index] = (now[index] ?? 0) + 1;
+        most[index] = Math.max(most[index] ?? 0, now[index]);
+        held.push(() => {
+          now[index] = (now[index] ?? 0) - 1;
+          socket.write(rawAnswer("{}"));
+        });
+      });
+      engines.push(parts.use(engine));
+    }
+    return { engines, held, most, [Symbol.asyncDispose]: async () => parts.disposeAsync() };
+  };
+
+  test("is never exceeded, however many come at once, and everybody is served", async () => {
+    await using holding = await startHolding();
+    await using router = startRouter({
+      backends: holding.engines.map(({ url }) => ({ url, models: ["m"] })),
+      admission: { maxConcurrent: 1000, maxPerEngine: 3, queueSize: 100, queueTimeoutMs: 60_000 },
+    });
+    using clients = new DisposableStack();
+    const answers = Array.from({ length: 60 }, async () => {
+      const client = clients.use(sendRaw(router.port, completion()));
+      return (await client.until(/\{\}$/)).slice(9, 12);
+    });
+    await whenWaiting(router, 54);
+    for (let served = 0; served < 60; served += 1) {
+      while (holding.held.length === 0) await Bun.sleep(1);
+      holding.held.shift()?.();
+    }
+    expect(new Set(await Promise.all(answers))).toEqual(new Set(["200"]));
+    expect(holding.most).toEqual([3, 3]);
+  });
+
+  test("sends a session to another engine rather than have it wait", async () => {
+    await using holding = await startHolding();
+    await using router = startRouter({
+      backends: holding.engines.map(({ url }) => ({ url, models: ["m"] })),
+      routing: routingBy("session", { sessionKey: "x-user-id" }),
+      admission: { maxConcurrent: 1000, maxPerEngine: 1, queueSize: 0, queueTimeoutMs: 1 },
+    });
+    using clients = new DisposableStack();
+    const ask = (): RawClient =>
+      clients.use(sendRaw(router.port, rawPost("/v1/completions", '{"model":"m"}', ["x-user-id: u"])));
+    const first = [ask(), ask()];
+    while (holding.held.length < 2) await Bun.sleep(1);
+    expect(holding.most).toEqual([1, 1]);
+    expect(await ask().until(/\}\}$/)).toMatch(
+      /^HTTP\/1\.1 429 [^]*every engine of the model has as many requests as it may \(--max-concurrent-requests-per-engine 1\)/,
+    );
+    for (const release of holding.held) release();
+    for (const client of first) await client.until(/\{\}$/);
+    const metrics = await scrape(router);
+    expect(metrics.value("vllm_router_requests_under_way")).toBe(0);
+  });
 });

@@ -10,6 +10,12 @@ export const admissionOptions = {
     default: "4096",
     help: "Requests to engines under way at once; further ones wait (--queue-size) or are answered 429. The limit on open files may allow fewer.",
   },
+  maxConcurrentRequestsPerEngine: {
+    group: "Admission",
+    argument: "<count>",
+    schema: integerBetween(1, 65_000),
+    help: "Requests to each engine under way at once; others go to engines that have room, and wait where none has. Unset, engines queue by themselves.",
+  },
   queueSize: {
     group: "Admission",
     argument: "<count>",
