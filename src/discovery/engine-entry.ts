@@ -22,9 +22,13 @@ export interface Entry {
   doubtedAt: number | undefined;
 }
 
-/** Whether nobody else serves one of the engine's models. */
-const isNeeded = ({ models }: Endpoint, others: readonly Endpoint[]): boolean =>
-  models.some((model) => !others.some((other) => other.models.includes(model)));
+const countByModel = (endpoints: readonly Endpoint[]): ReadonlyMap<string, number> => {
+  const counts = new Map<string, number>();
+  for (const { models } of endpoints) {
+    for (const model of models) counts.set(model, (counts.get(model) ?? 0) + 1);
+  }
+  return counts;
+};
 
 const endpointOf = ({ id, object, engine }: Entry): Endpoint | undefined => {
   if (!engine?.cards) return undefined;
@@ -36,9 +40,10 @@ const endpointOf = ({ id, object, engine }: Entry): Endpoint | undefined => {
 
 /**
  * The endpoints that stand for entries: those that have told their models. Of two with one address the older one
- * has lost it, and nobody has said so yet. One that flaps is left out, unless nobody else serves its models.
+ * has lost it, and nobody has said so yet. One that flaps is left out, unless fewer others
+ * are awake for one of its models than flap: the rest could not carry that.
  */
-export const endpointsOf = (entries: Iterable<Entry>): readonly Endpoint[] => {
+export const endpointsOf = (entries: Iterable<Entry>, asleep: ReadonlySet<string>): readonly Endpoint[] => {
   const byUrl = new Map<string, Entry>();
   for (const entry of entries) {
     if (!entry.engine?.cards) continue;
@@ -52,5 +57,10 @@ export const endpointsOf = (entries: Iterable<Entry>): readonly Endpoint[] => {
     const endpoint = endpointOf(entry);
     if (endpoint) (entry.flapping.isHeld ? held : steady).push(endpoint);
   }
-  return [...steady, ...held.filter((endpoint) => isNeeded(endpoint, steady))];
+  if (held.length === 0) return steady;
+  const flapping = countByModel(held);
+  const awake = countByModel(steady.filter(({ id }) => !asleep.has(id)));
+  const isNeeded = ({ models }: Endpoint): boolean =>
+    models.some((model) => (awake.get(model) ?? 0) < (flapping.get(model) ?? 0));
+  return [...steady, ...held.filter(isNeeded)];
 };

@@ -6,6 +6,7 @@ import { fetchModelCards, fetchSleepState } from "./model-cards.ts";
 
 /** Which engines sleep, by their id; lent by whoever keeps it. */
 export interface SleepBook {
+  /** Replaced whole by every change. */
   readonly asleep: ReadonlySet<string>;
   readonly set: (endpointId: string, asleep: boolean) => void;
 }

@@ -39,7 +39,7 @@ const DOUBT_MS = 300_000;
 /**
  * Follows what a cluster says. An engine joins when its object is ready and it has told its models, and leaves as
  * soon as its object is not ready, ends or is gone. Two things are not believed at once: a list in which more than
- * half of the engines are suddenly missing, and an object that is ready again after it flapped.
+ * half of the engines are suddenly missing, and an object that comes and goes.
  */
 export const createEngineSet = (
   { what, timeoutMs }: EngineSetOptions,
@@ -49,15 +49,16 @@ export const createEngineSet = (
   const entries = new Map<string, Entry>();
   const byKey = new Map<string, Entry>();
   const names = new Map<string, string>();
+  const knownById = new Map(known.map((endpoint) => [endpoint.id, endpoint]));
   /** Engines of the first list that have not been asked; `undefined` before that list. */
   let unasked: Set<string> | undefined;
-  let endpoints: readonly Endpoint[] | undefined;
+  let joined: { readonly endpoints: readonly Endpoint[]; readonly asleep: ReadonlySet<string> } | undefined;
   const changed = (): void => {
-    endpoints = undefined;
+    joined = undefined;
   };
 
   const join = (): readonly Endpoint[] => {
-    const own = endpointsOf(entries.values());
+    const own = endpointsOf(entries.values(), sleep.asleep);
     if (unasked?.size === 0) return own;
     const urls = new Set(own.map(({ url }) => url));
     return [...own, ...known.filter(({ id, url }) => !names.has(id) && !urls.has(url))];
@@ -111,7 +112,7 @@ export const createEngineSet = (
   const enter = (object: EngineObject): Entry => {
     const { name, uid, isMarkedAsleep } = object;
     const id = Bun.randomUUIDv5(name, "dns");
-    const isKnown = known.some((endpoint) => endpoint.id === id && endpoint.instance === uid);
+    const isKnown = knownById.get(id)?.instance === uid;
     // What the router before knew of the very same engine may be newer than its label.
     if (isMarkedAsleep || !isKnown) sleep.set(id, isMarkedAsleep);
     const flapping = createFlapping({ clock, onRelease: changed });
@@ -124,9 +125,8 @@ export const createEngineSet = (
 
   const add = (entry: Entry, key: string, url: string): void => {
     const { id, object } = entry;
-    const earlier = known.find(
-      (endpoint) => endpoint.id === id && endpoint.instance === object.uid && endpoint.url === url,
-    );
+    const before = knownById.get(id);
+    const earlier = before?.instance === object.uid && before.url === url ? before : undefined;
     const addedAt = earlier?.addedAt ?? Math.floor(clock.now() / 1000);
     entry.engine = { key, url, addedAt, cards: earlier?.cards };
     byKey.set(key, entry);
@@ -197,7 +197,9 @@ export const createEngineSet = (
 
   return {
     get endpoints() {
-      return (endpoints ??= join());
+      // Who sleeps serves nobody, so that others may be needed.
+      if (joined?.asleep !== sleep.asleep) joined = { asleep: sleep.asleep, endpoints: join() };
+      return joined.endpoints;
     },
     replace,
     see,

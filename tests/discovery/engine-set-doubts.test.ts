@@ -102,4 +102,39 @@ describe("a pod that flaps", () => {
     }
     expect(names().sort()).toEqual([url("a"), url("b")]);
   });
+
+  test("gets requests while more of them flap than stay", async () => {
+    const { engines, set, names, pass } = start();
+    const all = ["a", "b", "c", "d", "e"];
+    for (const name of all) engines.answer(url(name), serving("m"));
+    set.replace(all.map((name) => object(name)));
+    await pass(0);
+    const flap = async (flapping: readonly string[]): Promise<void> => {
+      for (let second = 0; second < 4; second += 1) {
+        for (const name of flapping) set.see(second % 2 === 0 ? unready(name) : object(name));
+        await pass(1000);
+      }
+    };
+    await flap(["a", "b"]);
+    expect(names().sort()).toEqual(["c", "d", "e"].map(url));
+    await flap(["c"]);
+    expect(names().sort()).toEqual(all.map(url));
+  });
+
+  test("gets requests while all others that serve its models sleep", async () => {
+    const { engines, set, sleep, names, pass } = start();
+    for (const name of ["a", "b"]) engines.answer(url(name), serving("m"));
+    set.replace([object("a"), object("b")]);
+    await pass(0);
+    for (let second = 0; second < 6; second += 1) {
+      set.see(second % 2 === 0 ? unready("a") : object("a"));
+      await pass(1000);
+    }
+    expect(names()).toEqual([url("b")]);
+    const [id = ""] = set.endpoints.map((endpoint) => endpoint.id);
+    sleep.set(id, true);
+    expect(names().sort()).toEqual([url("a"), url("b")]);
+    sleep.set(id, false);
+    expect(names()).toEqual([url("b")]);
+  });
 });
