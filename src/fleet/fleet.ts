@@ -48,6 +48,8 @@ export interface Fleet {
   /** The model that is meant where a request names none: the only one that any engine serves, awake or not. */
   readonly onlyModel: () => string | undefined;
   readonly find: (endpointId: string) => Endpoint | undefined;
+  /** Whether less than half of a model's engines are left: a request is sent to them once. */
+  readonly isPanic: (model: string) => boolean;
   readonly counts: () => EngineCounts;
   readonly stateOf: (endpointId: string) => EngineState;
   /** Whether any engine has ever served the model. */
@@ -192,6 +194,10 @@ export const createFleet = (
           ),
     onlyModel: () => current().onlyModel,
     find: (endpointId) => current().byId.get(endpointId),
+    isPanic: (model) => {
+      const pool = current().pools.get(model);
+      return pool !== undefined && service.isPanic(pool);
+    },
     counts: () => {
       const { counts, routable } = current();
       const states = [...routable].map(service.stateOf);

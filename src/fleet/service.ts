@@ -3,6 +3,7 @@ import { type Lineup, type Outliers, type Trial, unjudged } from "../health/outl
 import {
   type Able,
   holdBack,
+  isPanic,
   type PanicMode,
   type ServiceState,
   shutOut,
@@ -26,6 +27,8 @@ export interface Service {
   readonly draw: (candidates: Candidates) => Candidates;
   /** A request is sent; `undefined` where the engine may not have one any more. */
   readonly begin: (endpoint: Endpoint, pool: Pool | undefined) => Trial | undefined;
+  /** Whether so few of a pool are left that they must not be asked for more than they are. */
+  readonly isPanic: (pool: Pool) => boolean;
   readonly stateOf: (endpointId: string) => ServiceState;
   readonly see: (lineup: Lineup) => void;
 }
@@ -47,6 +50,7 @@ export const everyone: Service = {
   open: ({ able }) => able,
   draw: (candidates) => candidates,
   begin: () => unjudged,
+  isPanic: () => false,
   stateOf: () => "serving",
   see: () => {},
 };
@@ -104,6 +108,7 @@ export const createService = (
         !open(pool)?.some((candidate) => candidate.endpoint.id === endpoint.id);
       return isShut ? undefined : outliers.begin(endpoint, suspect);
     },
+    isPanic: ({ able, members }) => !able || isPanic(ableOf(able), members.length),
     stateOf: (endpointId) => outliers.standingOf(endpointId).state,
     see: (lineup) => {
       if (isOver?.() !== true) outliers.see(lineup);

@@ -30,16 +30,22 @@ export interface Able {
 const placesOf = ({ unusual }: Able, isMeant: (standing: Standing) => boolean): readonly number[] =>
   [...unusual].flatMap(([place, standing]) => (isMeant(standing) ? [place] : []));
 
+const ejectedIn = (able: Able): number =>
+  placesOf(able, ({ state }) => state === "ejected" || state === "half_open").length;
+
+/** Whether less than half of a pool is left. */
+export const isPanic = (able: Able, poolSize: number): boolean =>
+  2 * (able.count - ejectedIn(able)) < poolSize;
+
 /**
  * The places of engines of a pool that get no request now: those that are ejected, unless that would take too much
  * of the pool away. Panic, with less than half of the pool left, brings back whoever can be reached; more ejections
  * than there may be, which engines with several models or a shrinking pool lead to, have no effect at all.
  */
 export const shutOut = (able: Able, poolSize: number, panicMode: PanicMode): readonly number[] => {
-  const ejected = placesOf(able, ({ state }) => state === "ejected" || state === "half_open").length;
-  if (ejected > mostEjected(poolSize)) return [];
-  const isPanic = panicMode === "route" && 2 * (able.count - ejected) < poolSize;
-  return placesOf(able, ({ isOpen, isReachable }) => !isOpen && !(isPanic && isReachable));
+  if (ejectedIn(able) > mostEjected(poolSize)) return [];
+  const takesAny = panicMode === "route" && isPanic(able, poolSize);
+  return placesOf(able, ({ isOpen, isReachable }) => !isOpen && !(takesAny && isReachable));
 };
 
 /**

@@ -84,7 +84,8 @@ export const createFailover =
         if (next.to === "nobody") return next.isPointless ? "pointless" : "over";
         if (next.to === "spare" && !leaveOnlySpare()) return "over";
         if (next.isCounted) {
-          permit = budget.take(clock.monotonic(), inFlight());
+          // Too few are left to be asked twice.
+          permit = fleet.isPanic(model) ? undefined : budget.take(clock.monotonic(), inFlight());
           if (!permit) return "pointless";
         }
         if (next.to === "same") {

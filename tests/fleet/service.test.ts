@@ -130,6 +130,19 @@ describe("an engine that is ejected", () => {
     expect(idsOf()).toBeUndefined();
   });
 
+  test("leaves the model in panic together with those that are not healthy", () => {
+    const { fleet, fail, exclude } = start(["a", "b", "c", "d"], "fail");
+    const isPanic = (): boolean => fleet.isPanic("m");
+    expect([isPanic(), fleet.isPanic("unknown")]).toEqual([false, false]);
+    fail("a");
+    exclude("b");
+    expect(isPanic()).toBe(false);
+    exclude("b", "c");
+    expect(isPanic()).toBe(true);
+    exclude("a", "b", "c", "d");
+    expect(isPanic()).toBe(true);
+  });
+
   test("stays out in any case where panic is off", () => {
     const { idsOf, begin, fail, exclude } = start(["a", "b", "c", "d"], "fail");
     fail("a");

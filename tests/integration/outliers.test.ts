@@ -249,6 +249,30 @@ describe("with all engines down", () => {
   });
 });
 
+describe("with less than half of the engines left", () => {
+  test.each([
+    [2, 200],
+    [3, 500],
+  ])("a request is sent once: %p of them dead gives %p", async (dead, expected) => {
+    await using running = new AsyncDisposableStack();
+    const broken = running.use(await startEngine(status("500 Broken")));
+    const good = running.use(await startEngine(well));
+    const engines: RawEngine[] = [broken, good];
+    for (let nth = 0; nth < dead; nth += 1)
+      engines.push(running.use(await startRawEngine(status("503 Dead"))));
+    const router = running.use(startOver(engines, { health: checks }));
+    for (const { url } of engines.slice(2))
+      await router.logged(new RegExp(`WARNING: Engine ${url} is unhealthy`));
+    // In turn, so that one of two comes to the broken one.
+    const answers = [await send(router), await send(router)];
+    expect(Math.min(...answers.map((answer) => answer.status))).toBe(200);
+    expect(Math.max(...answers.map((answer) => answer.status))).toBe(expected);
+    expect(broken.asked()).toBe(1);
+    const refused = answers.find((answer) => answer.status === 500);
+    expect(refused?.headers.get("x-should-retry")).toBe(expected === 500 ? "false" : undefined);
+  });
+});
+
 describe("a router that takes over", () => {
   test("goes on with what is known of engines, unless they are to be judged otherwise", async () => {
     await using bad = await startEngine(status("500 Broken"));
