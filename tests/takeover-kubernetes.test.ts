@@ -1,23 +1,13 @@
 import { describe, expect, test } from "bun:test";
 import type { Config } from "../src/config/config.ts";
 import { createRouter, type Legacy, type Router } from "../src/router.ts";
-import { createMemoryCluster } from "./discovery/cluster.ts";
+import { createMemoryCluster, inCluster } from "./discovery/cluster.ts";
 import { createFakeEngines, createTestLog, hanging, serving } from "./discovery/engines.ts";
 import { pod } from "./discovery/objects.ts";
 import { createTestClock, settle } from "./support/clock.ts";
 import { routingBy } from "../src/routing/index.ts";
 
 type Discovery = Config["discovery"];
-
-const inCluster: Discovery = {
-  kind: "k8s",
-  type: "pod-ip",
-  namespace: "default",
-  labelSelector: "environment=test",
-  port: 8000,
-  watchTimeoutSeconds: 0,
-  askTimeoutSeconds: 10,
-};
 
 const configFor = (discovery: Discovery): Config => ({
   server: { host: "127.0.0.1", port: 0, maxRequestBodyBytes: 1_000_000, idleTimeoutSeconds: 30 },

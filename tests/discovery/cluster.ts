@@ -1,5 +1,17 @@
 import type { Clock } from "../../src/core/clock.ts";
+import type { KubernetesOptions } from "../../src/discovery/kubernetes.ts";
 import type { KubeApi, KubeCall } from "../../src/kubernetes/api.ts";
+
+/** Pods of the namespace `default` with the label that `pod` gives them. */
+export const inCluster: KubernetesOptions = {
+  kind: "k8s",
+  type: "pod-ip",
+  namespace: "default",
+  labelSelector: "environment=test",
+  port: 8000,
+  watchTimeoutSeconds: 0,
+  askTimeoutSeconds: 10,
+};
 
 /** An object as it is put into the cluster, which gives it its version. */
 interface PutObject {

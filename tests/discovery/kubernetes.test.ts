@@ -2,19 +2,9 @@ import { describe, expect, test } from "bun:test";
 import { createKubernetesDiscovery, type KubernetesOptions } from "../../src/discovery/kubernetes.ts";
 import { createSleepStates } from "../../src/fleet/sleep-states.ts";
 import { createTestClock, settle } from "../support/clock.ts";
-import { createMemoryCluster, type MemoryCluster } from "./cluster.ts";
+import { createMemoryCluster, inCluster, type MemoryCluster } from "./cluster.ts";
 import { createFakeEngines, createTestLog, serving } from "./engines.ts";
 import { pod, type PodSketch } from "./objects.ts";
-
-const settings: KubernetesOptions = {
-  kind: "k8s",
-  type: "pod-ip",
-  namespace: "default",
-  labelSelector: "environment=test",
-  port: 8000,
-  watchTimeoutSeconds: 0,
-  askTimeoutSeconds: 10,
-};
 
 const ipOf = (nth: number): string => `10.0.0.${nth}`;
 const urlOf = (nth: number): string => `http://${ipOf(nth)}:8000`;
@@ -37,7 +27,7 @@ const start = async (
   for (let nth = 0; nth < count; nth += 1) putPod(nth);
   prepare(cluster);
   const discovery = createKubernetesDiscovery(
-    { ...settings, ...options },
+    { ...inCluster, ...options },
     {
       api: cluster.api,
       clock,
