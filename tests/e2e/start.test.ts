@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { startChild } from "../cli/child.ts";
+import { builtBinary } from "../support/binary.ts";
 import {
   type EngineProcess,
   residentKiB,
@@ -87,5 +89,41 @@ describe("the end", () => {
       new RegExp(`\\] ERROR: Cannot listen on 127\\.0\\.0\\.1:${first.port}: .*in use.* \\(vllm_router\\)$`),
     );
     expect(await complete(first)).toBe(200);
+  });
+});
+
+describe("standard output that nobody takes", () => {
+  const serveWith = async (redirect: string, use: (url: string) => Promise<void>): Promise<void> => {
+    const port = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response() });
+    const { port: free } = port;
+    await port.stop(true);
+    const args = [
+      `--port=${free}`,
+      "--host=127.0.0.1",
+      "--drain-delay-seconds=0",
+      "--routing-logic=roundrobin",
+    ];
+    const command = `exec "$0" "$@" ${redirect}`;
+    const all = [await builtBinary(), ...args, ...staticArgs([["m", engine.url]])];
+    await using child = startChild(all.slice(1), {}, ["/bin/sh", "-c", command, ...all.slice(0, 1)]);
+    const url = `http://127.0.0.1:${free}`;
+    while ((await fetch(`${url}/health`).catch(() => undefined))?.status !== 200) await Bun.sleep(10);
+    await use(url);
+    child.kill("SIGTERM");
+    expect(await child.exited).toBe(0);
+  };
+
+  test.skipIf(process.platform !== "linux").each([
+    ["full", ">/dev/full 2>&1"],
+    ["closed", ">&- 2>&-"],
+  ])("because it is %s keeps nobody from being served", async (_how, redirect) => {
+    await serveWith(redirect, async (url) => {
+      const body = JSON.stringify({ model: "m", prompt: "Hello", max_tokens: 1 });
+      for (let time = 0; time < 20; time += 1) {
+        const headers = { "content-type": "application/json" };
+        const answer = await fetch(`${url}/v1/completions`, { method: "POST", headers, body });
+        expect([answer.status, (await answer.text()).length > 0]).toEqual([200, true]);
+      }
+    });
   });
 });
