@@ -87,6 +87,7 @@ interface Judged {
 }
 
 const full: Standing = { state: "serving", weight: 1, isOpen: true, isReachable: true };
+
 /** A request of which nothing is made. */
 export const unjudged: Trial = { answered: () => {}, end: () => {} };
 
@@ -123,17 +124,22 @@ export const createOutliers = (
         pool.includes(id) && pool.filter((other) => ejected.has(other)).length < mostEjected(pool.length),
     );
 
-  const settle = ({ id, url, breaker }: Judged): void => {
+  /** Requests to an engine that is gone say nothing of one that came under its name. */
+  const isCurrent = (judged: Judged): boolean => engines.get(judged.id) === judged;
+
+  const settle = (judged: Judged): void => {
+    const { id, url, breaker } = judged;
     const openedAt = breaker.opened()?.at;
     if (openedAt === undefined) return;
     const now = clock.monotonic();
-    if (!breaker.settle(now)) return;
+    if (!breaker.settle(now) || !isCurrent(judged)) return;
     ejected.delete(id);
     slowDown(id, now);
     log.info(`Engine ${url} answers again and gets requests, after ${seconds(now - openedAt)}`);
   };
 
   const trip = (judged: Judged, why: Trip, { reason, isUnreachable }: Failure, now: number): void => {
+    if (!isCurrent(judged)) return;
     const { id, url, breaker } = judged;
     if (why === "failed_probe") {
       judged.isReachable = !isUnreachable;
@@ -144,7 +150,7 @@ export const createOutliers = (
     // Whoever has just come back would come and go: it gets fewer requests instead.
     const cameAt = Math.max(breaker.closedAt(), healthChangedAt(id) ?? Number.NEGATIVE_INFINITY);
     if (breakerOptions && now - cameAt < holdDownFor(breakerOptions)) slowDown(id, now);
-    else if (engines.get(id) === judged && hasRoom(id)) {
+    else if (hasRoom(id)) {
       breaker.open(now);
       judged.isReachable = !isUnreachable;
       ejected.set(id, judged);

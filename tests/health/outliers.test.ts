@@ -162,6 +162,21 @@ describe("an engine that fails again and again", () => {
     expect([outliers.isQuiet(), suspects]).toEqual([true, []]);
   });
 
+  test("is another one when it comes again under the same name", () => {
+    const { outliers, clock, said, see, begin, send, stateOf } = start(2);
+    send("e0", broken, 5);
+    clock.advance(15_000);
+    const old = begin("e0");
+    outliers.see({ endpoints: new Set(["e1"]), able: new Set(["e1"]), pools: [["e1"]] });
+    see();
+    send("e0", broken, 5);
+    expect(stateOf("e0")).toBe("ejected");
+    old.answered();
+    old.end(broken);
+    expect(stateOf("e0")).toBe("ejected");
+    expect(said().filter((line) => line.startsWith("INFO"))).toEqual([]);
+  });
+
   test("is forgotten when it is gone", () => {
     const { outliers, see, begin, send } = start(3);
     const late = begin("e3");
