@@ -1,13 +1,13 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { isIPv6 } from "node:net";
-import { delimiter, dirname, join, resolve } from "node:path";
-import type { KubeConfig, User } from "@kubernetes/client-node";
+import { delimiter, join } from "node:path";
 import type { Clock } from "../core/clock.ts";
 import type { KubeTls } from "../core/kube-fetch.ts";
 import type { RunProgram } from "../core/run-program.ts";
 import { createExecPlugin, type ExecConfig } from "./exec-plugin.ts";
 import { KubeError } from "./kube-error.ts";
+import { type KubeTarget, readKubeconfigs } from "./kubeconfig.ts";
 
 /** What proves who asks, and what proves the server; read anew for each request. */
 export interface Credentials {
@@ -32,64 +32,34 @@ interface AccessOptions {
 const SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 /** A pod's own cluster, as client-go finds it. */
-const loadFromPod = (config: KubeConfig, folder: string, env: AccessOptions["env"]): void => {
+const targetOfPod = (folder: string, env: AccessOptions["env"]): KubeTarget => {
   const host = env["KUBERNETES_SERVICE_HOST"] ?? "";
   const port = env["KUBERNETES_SERVICE_PORT"] ?? "443";
-  config.loadFromClusterAndUser(
-    {
+  return {
+    cluster: {
       name: "pod",
       server: `https://${isIPv6(host) ? `[${host}]` : host}:${port}`,
       caFile: join(folder, "ca.crt"),
       skipTLSVerify: false,
     },
-    { name: "pod", authProvider: { name: "tokenFile", config: { tokenFile: join(folder, "token") } } },
-  );
-};
-
-interface NamedUser {
-  readonly name?: string;
-  readonly user?: { readonly tokenFile?: string };
-}
-
-/** A kubeconfig; `tokenFile` of its users, which client-node does not know, becomes the token file of a pod. */
-const loadFromFile = async (config: KubeConfig, path: string): Promise<void> => {
-  config.loadFromFile(path);
-  const { parse } = await import("yaml");
-  const { users } = parse(await readFile(path, "utf8")) as { readonly users?: readonly NamedUser[] };
-  const fileOf = new Map(users?.map(({ name, user }) => [name, user?.tokenFile]));
-  config.users = config.users.map((user) => {
-    const file = fileOf.get(user.name);
-    if (file === undefined) return user;
-    const tokenFile = resolve(dirname(path), file);
-    return { ...user, authProvider: { name: "tokenFile", config: { tokenFile } } };
-  });
+    user: { name: "pod", tokenFile: join(folder, "token") },
+  };
 };
 
 /** KUBECONFIG, else the pod's service account, else `~/.kube/config`. */
-const loadConfig = async ({ env, serviceAccount = SERVICE_ACCOUNT }: AccessOptions): Promise<KubeConfig> => {
-  // Loaded only now: it is large, and most routers have no cluster. Its index would add what nobody here needs.
-  const { KubeConfig: Config } = await import("@kubernetes/client-node/dist/config.js");
-  const config = new Config();
+const findTarget = async ({ env, serviceAccount = SERVICE_ACCOUNT }: AccessOptions): Promise<KubeTarget> => {
   const named = (env["KUBECONFIG"] ?? "").split(delimiter).filter((path) => path !== "");
+  if (named.length > 0) return readKubeconfigs(named);
+  if (env["KUBERNETES_SERVICE_HOST"] !== undefined && existsSync(join(serviceAccount, "token"))) {
+    return targetOfPod(serviceAccount, env);
+  }
   const home = env["HOME"] ?? env["USERPROFILE"];
   const own = home === undefined ? undefined : join(home, ".kube", "config");
-  if (named.length > 0) {
-    for (const path of named) {
-      const part = new Config();
-      await loadFromFile(part, path);
-      config.mergeConfig(part, config.getCurrentContext() !== undefined);
-    }
-  } else if (env["KUBERNETES_SERVICE_HOST"] !== undefined && existsSync(join(serviceAccount, "token"))) {
-    loadFromPod(config, serviceAccount, env);
-  } else if (own !== undefined && existsSync(own)) {
-    await loadFromFile(config, own);
-  } else {
-    throw new KubeError(
-      "no Kubernetes cluster is configured: in a pod a service account token must be mounted " +
-        "(automountServiceAccountToken), elsewhere KUBECONFIG must name a kubeconfig",
-    );
-  }
-  return config;
+  if (own !== undefined && existsSync(own)) return readKubeconfigs([own]);
+  throw new KubeError(
+    "no Kubernetes cluster is configured: in a pod a service account token must be mounted " +
+      "(automountServiceAccountToken), elsewhere KUBECONFIG must name a kubeconfig",
+  );
 };
 
 const decode = (base64: string): string => Buffer.from(base64, "base64").toString("utf8");
@@ -98,30 +68,17 @@ const decode = (base64: string): string => Buffer.from(base64, "base64").toStrin
 const pemOf = async (data: string | undefined, file: string | undefined): Promise<string | undefined> =>
   data ? decode(data) : file ? readFile(file, "utf8") : undefined;
 
-/** How a user proves who it is, beside certificates. */
-const createAuthorization = (
-  config: KubeConfig,
-  user: User,
-): (() => Promise<Readonly<Record<string, string>>>) => {
-  const { token, username, password, authProvider } = user as User & {
-    readonly authProvider?: { readonly config?: { readonly tokenFile?: string } };
-  };
-  const tokenFile = authProvider?.config?.tokenFile;
-  if (tokenFile !== undefined) {
-    return async () => ({ authorization: `Bearer ${(await readFile(tokenFile, "utf8")).trim()}` });
-  }
-  if (token) return async () => ({ authorization: `Bearer ${token.trim()}` });
-  if (username) {
-    const basic = Buffer.from(`${username}:${password ?? ""}`).toString("base64");
-    return async () => ({ authorization: `Basic ${basic}` });
-  }
-  if (!authProvider) return async () => ({});
-  return async () => {
-    const options: Parameters<KubeConfig["applyToHTTPSOptions"]>[0] = {};
-    await config.applyToHTTPSOptions(options);
-    const { headers } = options as { readonly headers?: Readonly<Record<string, string>> };
-    return headers ?? {};
-  };
+/** How a user proves who it is, beside certificates and plugins. */
+const authorizationOf = async ({
+  tokenFile,
+  token,
+  username,
+  password,
+}: KubeTarget["user"]): Promise<string | undefined> => {
+  if (tokenFile !== undefined) return `Bearer ${(await readFile(tokenFile, "utf8")).trim()}`;
+  if (token) return `Bearer ${token.trim()}`;
+  if (!username) return undefined;
+  return `Basic ${Buffer.from(`${username}:${password ?? ""}`).toString("base64")}`;
 };
 
 /** Reads the configuration and gives what it says; throws a KubeError that names what is missing. */
@@ -129,19 +86,16 @@ export const loadAccess = async (
   options: AccessOptions,
   { clock }: { readonly clock: Clock },
 ): Promise<Access> => {
-  const config = await loadConfig(options).catch((cause: unknown) => {
+  const { cluster, user } = await findTarget(options).catch((cause: unknown) => {
     if (cause instanceof KubeError) throw cause;
     throw new KubeError(`the kubeconfig cannot be used: ${(cause as Error).message}`, { cause });
   });
-  const context = config.getCurrentContext();
-  const cluster = config.getCurrentCluster();
-  if (!cluster) {
+  if (user.authProvider) {
+    const { name } = user.authProvider as { readonly name?: string };
     throw new KubeError(
-      `the kubeconfig names no cluster: its current-context is ${JSON.stringify(context ?? "")}, kubectl config use-context sets it`,
+      `the kubeconfig's user ${user.name} has the auth-provider ${name}, which is not supported: exec with a credential plugin takes its place`,
     );
   }
-  const user: User = config.getCurrentUser() ?? { name: "nobody" };
-  const authorization = createAuthorization(config, user);
   const askPlugin = user.exec
     ? createExecPlugin(user.exec as ExecConfig, { run: options.run, clock, environment: options.env })
     : undefined;
@@ -151,10 +105,11 @@ export const loadAccess = async (
     const ca = await pemOf(cluster.caData, cluster.caFile);
     const cert = plugin?.cert ?? (await pemOf(user.certData, user.certFile));
     const key = plugin?.key ?? (await pemOf(user.keyData, user.keyFile));
+    const authorization =
+      plugin?.token === undefined ? await authorizationOf(user) : `Bearer ${plugin.token}`;
     return {
       headers: {
-        ...(await authorization()),
-        ...(plugin?.token !== undefined && { authorization: `Bearer ${plugin.token}` }),
+        ...(authorization !== undefined && { authorization }),
         ...(user.impersonateUser && { "impersonate-user": user.impersonateUser }),
       },
       tls: {

@@ -209,6 +209,13 @@ describe("the configuration", () => {
     );
   });
 
+  test("with an auth-provider of old says what takes its place", async () => {
+    const users = { "auth-provider": { name: "oidc", config: { "id-token": "secret" } } };
+    expect(await refusal(connectAs(server, folder, users))).toBe(
+      "KubeError: the kubeconfig's user test has the auth-provider oidc, which is not supported: exec with a credential plugin takes its place",
+    );
+  });
+
   test("without a context says how to set one", async () => {
     const path = await folder.write("config", JSON.stringify({ apiVersion: "v1", kind: "Config" }));
     expect(await refusal(connect({ KUBECONFIG: path }))).toMatch(
