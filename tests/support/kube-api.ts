@@ -6,7 +6,14 @@ import { createKubeLists } from "./kube-list.ts";
 import { applyPatch } from "./kube-patch.ts";
 import { parseLabelSelector } from "./kube-selector.ts";
 import * as status from "./kube-status.ts";
-import { createKubeStore, kinds, type KubeStore, type Resource, type StoredObject } from "./kube-store.ts";
+import {
+  createKubeStore,
+  isResource,
+  kinds,
+  type KubeStore,
+  type Resource,
+  type StoredObject,
+} from "./kube-store.ts";
 import { type OpenWatch, openWatch, textOf } from "./kube-watch.ts";
 
 /** What a user may do; a rule without a namespace holds in all of them. */
@@ -66,7 +73,6 @@ interface KubeApiOptions {
 
 const PATH = /^\/api\/v1(?:\/namespaces\/([^/]+))?\/([a-z]+)(?:\/([^/]+))?$/;
 const LABEL_VALUE = /^(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?)?$/;
-const isResource = (name: string): name is Resource => name in kinds;
 
 /** Starts it on a free port of 127.0.0.1, with the token `admin-token`. */
 export const startKubeApi = async ({

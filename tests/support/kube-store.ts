@@ -29,6 +29,9 @@ export const kinds = { pods: "Pod", services: "Service", endpoints: "Endpoints" 
 /** A resource by its plural name. */
 export type Resource = keyof typeof kinds;
 
+/** Whether there is such a resource. */
+export const isResource = (name: string): name is Resource => name in kinds;
+
 /** One change: what an object was before, and what it is now. */
 export interface StoreEvent {
   readonly version: number;
