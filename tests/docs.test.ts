@@ -54,7 +54,7 @@ test.each(["json", "yaml"] as const)("the example of a configuration file in %s 
   expect("problems" in parsed ? parsed.problems.map(describeProblem) : parsed.config.aliases.size).toBe(1);
 });
 
-test.each(["ARCHITECTURE.md", "CONTRIBUTING.md", "README.md", "SECURITY.md"])(
+test.each(["ARCHITECTURE.md", "CONTRIBUTING.md", "README.md", "SECURITY.md", "deploy/README.md"])(
   "%s names no file that is gone",
   async (page) => {
     expect(pathsIn(await read(page)).filter((path) => !existsSync(join(repository, path)))).toEqual([]);
