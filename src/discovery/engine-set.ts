@@ -110,7 +110,7 @@ export const createEngineSet = (
   };
 
   const enter = (object: EngineObject): Entry => {
-    const { name, uid, isMarkedAsleep } = object;
+    const { name, uid, isMarkedAsleep, reason } = object;
     const id = Bun.randomUUIDv5(name, "dns");
     const isKnown = knownById.get(id)?.instance === uid;
     // What the router before knew of the very same engine may be newer than its label.
@@ -120,6 +120,7 @@ export const createEngineSet = (
     entries.set(name, entry);
     names.set(id, name);
     changed();
+    if (reason !== undefined) log.info(`${what}/${name} gets no requests yet: ${reason}`);
     return entry;
   };
 

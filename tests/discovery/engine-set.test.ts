@@ -4,10 +4,13 @@ import { object, start, unready, url } from "./sets.ts";
 
 describe("an engine joins", () => {
   test("when its object is ready and it has told its models", async () => {
-    const { engines, set, names, seen, pass } = start();
+    const { engines, set, names, seen, lines, pass } = start();
+    set.see(unready("a"));
     set.see(unready("a"));
     await pass(1000);
     expect(engines.asks).toEqual([]);
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toContain("INFO: pods/a gets no requests yet: it is not ready");
     set.see(object("a", { label: "opt" }));
     await pass(5000);
     expect(names()).toEqual([]);
