@@ -16,6 +16,9 @@ export const simulate: Command = tableCommand({
         clock,
         write: (text) => write("stdout", text),
         columns,
+        writeFile: async (path, text) => {
+          await Bun.write(path, text);
+        },
         readFile: async (path) => Bun.file(path).text(),
         signal: stop,
       });

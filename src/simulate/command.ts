@@ -1,6 +1,7 @@
 import type { Clock } from "../core/clock.ts";
 import type { OptionValues } from "../core/option.ts";
 import type { SchedulerConfig } from "../mock-engine/scheduler.ts";
+import { drawChart } from "./chart.ts";
 import { parseFleet, engineOf } from "./engine-kinds.ts";
 import { type FaultEvent, parseFaults } from "./fault-events.ts";
 import type { Measures } from "./measures.ts";
@@ -21,6 +22,7 @@ export interface SimulateDeps {
   readonly write: (text: string) => void;
   readonly columns: () => number;
   readonly readFile: (path: string) => Promise<string>;
+  readonly writeFile: (path: string, text: string) => Promise<void>;
   /** Ends the simulation when it aborts. */
   readonly signal: AbortSignal;
 }
@@ -91,6 +93,12 @@ export const runSimulate = async (values: Values, deps: SimulateDeps): Promise<v
     for (let seed = values.seed; seed < values.seed + values.seeds; seed += 1)
       runs.push(await run(policy, seed));
     results.push({ policy: name, runs });
+  }
+  if (values.chart !== undefined) {
+    const title = `${values.trace ?? values.workload} at rate ${values.rate} on ${values.engines} engines`;
+    await deps.writeFile(values.chart, drawChart(results, title)).catch((error: unknown) => {
+      throw about(`--chart: cannot write ${values.chart}`, error);
+    });
   }
   write(values.json ? `${JSON.stringify(results, undefined, 2)}\n` : describeRuns(results, columns()));
 };

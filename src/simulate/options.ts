@@ -116,6 +116,12 @@ export const simulateOptions = {
     schema: onOff,
     default: "false",
   },
+  chart: {
+    group: "Simulation",
+    help: "Also draw the times to the first token, as SVG.",
+    schema: text,
+    argument: "<file>",
+  },
   prefillTokensPerSecond: engine("prefillTokensPerSecond"),
   decodeMs: engine("decodeMs"),
   decodeMsPerSeq: engine("decodeMsPerSeq"),

@@ -14,7 +14,7 @@ export interface Spread {
 }
 
 /** Sums up one figure over runs. */
-const spreadOf = (runs: readonly Measures[], of: (measures: Measures) => number): Spread => {
+export const spreadOf = (runs: readonly Measures[], of: (measures: Measures) => number): Spread => {
   const values = runs.map(of);
   const mean = values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length);
   const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
