@@ -4,6 +4,7 @@ import { readCgroupMemory } from "./cgroup.ts";
 import { createFaults } from "./cli/faults.ts";
 import {
   collectGarbage,
+  createFileWriter,
   createProcessWriter,
   engineFetch,
   engineReach,
@@ -65,6 +66,7 @@ const run = async (): Promise<number> => {
     fetch: engineFetch,
     reach: engineReach,
     readHost,
+    createFile: createFileWriter,
     kubernetes: { fetch: kubeFetch, run: runProgram },
     droppedLines: writer.dropped,
     readMemory: async () => readCgroupMemory(),

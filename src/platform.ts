@@ -4,6 +4,7 @@ import { connect } from "node:net";
 import { cpus, freemem, totalmem } from "node:os";
 import type { Clock } from "./core/clock.ts";
 import type { Descriptors } from "./core/descriptors.ts";
+import type { FileWriter } from "./core/file-writer.ts";
 import { createLineWriter, type LineWriter } from "./core/line-writer.ts";
 import type { EngineFetch } from "./core/engine-fetch.ts";
 import type { EngineReach } from "./core/engine-reach.ts";
@@ -175,6 +176,20 @@ const writeAll = (descriptor: number) => async (text: string) => {
       await Bun.sleep(5);
     }
   }
+};
+
+/** A new file that only its owner may read, written in the background; throws where there is one already. */
+export const createFileWriter = (path: string): FileWriter => {
+  const descriptor = openSync(path, "wx", 0o600);
+  const sink = { write: writeAll(descriptor) };
+  const lines = createLineWriter({ stdout: sink, stderr: sink }, async () => Bun.sleep(GATHER_MS));
+  return {
+    write: (line) => lines.write("stdout", line),
+    [Symbol.asyncDispose]: async () => {
+      await lines.flush();
+      closeSync(descriptor);
+    },
+  };
 };
 
 /** Time that a reader has for the last lines; one that stalls does not keep the process from ending. */

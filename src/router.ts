@@ -65,6 +65,8 @@ export interface Platform {
   readonly collect?: (() => void) | undefined;
   /** Absent where no request is traced. */
   readonly sampleTrace?: SampleTrace | undefined;
+  /** Adds to the policy whoever writes down what it is asked; absent where nobody does. */
+  readonly record?: ((policy: RoutingPolicy) => RoutingPolicy) | undefined;
   /** Told which engine was chosen for a request and why; the demo shows it. */
   readonly onRouted?: ((routed: Routed) => void) | undefined;
 }
@@ -238,7 +240,7 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
   );
   const forward = createForward({
     fleet,
-    policy,
+    policy: platform.record?.(policy) ?? policy,
     requests,
     metrics,
     answerFields: config.answerFields ?? { endpoint: false, reason: false, serverTiming: false },

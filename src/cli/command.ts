@@ -6,6 +6,7 @@ import type { Clock } from "../core/clock.ts";
 import type { Descriptors } from "../core/descriptors.ts";
 import type { EngineFetch } from "../core/engine-fetch.ts";
 import type { EngineReach } from "../core/engine-reach.ts";
+import type { FileWriter } from "../core/file-writer.ts";
 import type { ReadHost } from "../core/host-usage.ts";
 import type { KubeDoor } from "../kubernetes/api.ts";
 import { escapeLine, type WriteLine } from "../core/log.ts";
@@ -25,6 +26,8 @@ export interface CliPlatform {
   readonly fetch: EngineFetch;
   readonly reach: EngineReach;
   readonly readHost?: ReadHost | undefined;
+  /** Begins a new file; throws where there is one already. Nothing is recorded where it is not lent. */
+  readonly createFile?: ((path: string) => FileWriter) | undefined;
   /** How the API server of a cluster is reached. */
   readonly kubernetes: Pick<KubeDoor, "fetch" | "run">;
   /** Lines that were dropped until now, because their reader was slow or gone. */

@@ -1,6 +1,6 @@
 import type { Config } from "../config/config.ts";
 import { aborted } from "../core/aborted.ts";
-import { createLog } from "../core/log.ts";
+import { createLog, type Log } from "../core/log.ts";
 import type { ReloadStatus } from "../core/reload-status.ts";
 import { describeDiscovery } from "../discovery/index.ts";
 import { createLiveRouter } from "../reload.ts";
@@ -42,6 +42,27 @@ const startSentry = async (config: Config, deps: Pick<CliPlatform, "clock" | "ra
   );
 };
 
+/** Records what comes, where that is asked for and can be; serving does not depend on it. */
+const startRecording = async (
+  path: string | undefined,
+  { createFile, clock, log }: Pick<CliPlatform, "createFile" | "clock"> & { readonly log: Log },
+) => {
+  if (path === undefined || !createFile) return undefined;
+  try {
+    const file = createFile(path);
+    const { createTraceRecorder } = await import("../simulate/trace-recorder.ts");
+    const onFull = (requests: number): void =>
+      log.warning(`${path} is full: ${requests} requests are recorded, no more will be`);
+    const salt = crypto.getRandomValues(new Uint8Array(16));
+    const { record } = createTraceRecorder({ clock, write: file.write, onFull, salt });
+    log.info(`Requests are recorded in ${path}: times, lengths and salted hashes`);
+    return { ...file, record };
+  } catch (error) {
+    log.error(`Requests are not recorded: ${describeError(error)}; --record-trace needs a new file`);
+    return undefined;
+  }
+};
+
 type ServePlatform = Pick<
   CliPlatform,
   | "env"
@@ -51,6 +72,7 @@ type ServePlatform = Pick<
   | "fetch"
   | "reach"
   | "readHost"
+  | "createFile"
   | "kubernetes"
   | "droppedLines"
   | "readMemory"
@@ -102,10 +124,12 @@ export const serveRouter = async (
       return 1;
     }
   }
+  await using recording = await startRecording(config.recordTrace, { ...platform, clock, log });
   const isDraining = () => stop.aborted;
   const told = { onFailure: sentry?.report, sampleTrace: sentry?.sampleTrace };
   const read = { readHost, readMemory, collect, droppedLines };
-  const lent = { clock, log, fetch, reach, random, isDraining, kubernetes, ...read, ...told };
+  const record = recording?.record;
+  const lent = { clock, log, fetch, reach, random, isDraining, kubernetes, record, ...read, ...told };
   const mostOpen = descriptors ? mostRequests(descriptors) : Number.POSITIVE_INFINITY;
   const create = (next: Config, reloadStatus: () => ReloadStatus, previous?: Legacy) =>
     createRouter(limitTo(next, mostOpen), { ...lent, reloadStatus }, previous);

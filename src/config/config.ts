@@ -72,6 +72,8 @@ export interface Config {
   readonly dynamicConfig?: DynamicConfig | undefined;
   /** Absent where nothing is reported. */
   readonly sentry?: SentryConfig | undefined;
+  /** File that requests are recorded in, without what they say. */
+  readonly recordTrace?: string | undefined;
   /** Sent to engines with the router's own questions (`VLLM_API_KEY`); never printed. */
   readonly engineApiKey?: string | undefined;
   /** Addresses and ranges of proxies whose word on where requests come from counts. */
@@ -264,6 +266,7 @@ export const parseConfig = ({
       },
       engineStatsIntervalSeconds: values.engineStatsInterval,
       ...(values.logStats && { logStatsIntervalSeconds: values.logStatsInterval }),
+      recordTrace: values.recordTrace,
       ...(values.sentryDsn && {
         sentry: { dsn: values.sentryDsn, tracesSampleRate: values.sentryTracesSampleRate },
       }),

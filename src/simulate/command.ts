@@ -2,17 +2,14 @@ import type { Clock } from "../core/clock.ts";
 import type { OptionValues } from "../core/option.ts";
 import type { SchedulerConfig } from "../mock-engine/scheduler.ts";
 import { drawChart } from "./chart.ts";
+import { type Comparison, comparePolicies } from "./comparison.ts";
 import { parseFleet, engineOf } from "./engine-kinds.ts";
 import { type FaultEvent, parseFaults } from "./fault-events.ts";
-import type { Measures } from "./measures.ts";
 import type { simulateOptions } from "./options.ts";
-import { type SimulatedPolicy, simulatedPolicies } from "./policies.ts";
-import { describeRuns, type PolicyRuns } from "./report.ts";
-import { simulate } from "./simulation.ts";
+import { describeRuns } from "./report.ts";
 import { sharedPrefix } from "./workloads/shared-prefix.ts";
 import { workloads } from "./workloads/catalog.ts";
 import { parseTrace, replay, type TraceRequest } from "./workloads/trace.ts";
-import type { Workload } from "./workloads/workload.ts";
 
 const DEFAULT_REQUESTS = 4000;
 
@@ -52,10 +49,11 @@ const readFaults = (text: string, engines: number, standard: SchedulerConfig): r
   }
 };
 
-/** Creates the workload of a run anew: its requests are walked once. */
-type WorkloadSource = (seed: number) => Workload;
-
-const workloadOf = async (values: Values, engines: number, deps: SimulateDeps): Promise<WorkloadSource> => {
+const workloadOf = async (
+  values: Values,
+  engines: number,
+  deps: SimulateDeps,
+): Promise<Comparison["createWorkload"]> => {
   const { trace, workload, rate, requests } = values;
   if (trace !== undefined) {
     const recorded = await readTrace(trace, deps);
@@ -73,27 +71,19 @@ export const runSimulate = async (values: Values, deps: SimulateDeps): Promise<v
   const faults = readFaults(values.faults, engines.length, standard);
   const createWorkload = await workloadOf(values, engines.length, deps);
 
-  const run = async (policy: SimulatedPolicy, seed: number): Promise<Measures> =>
-    simulate(
-      {
-        workload: createWorkload(seed),
-        engines,
-        faults,
-        ttftLimitMs: values.ttftLimitMs,
-        createPolicy: (view) => policy.create(view, values, seed),
-      },
-      { monotonic: clock.monotonic, signal },
-    );
-
-  const results: PolicyRuns[] = [];
-  for (const name of values.policies) {
-    const policy = simulatedPolicies.find((row) => row.name === name);
-    if (!policy) continue;
-    const runs: Measures[] = [];
-    for (let seed = values.seed; seed < values.seed + values.seeds; seed += 1)
-      runs.push(await run(policy, seed));
-    results.push({ policy: name, runs });
-  }
+  const seeds = Array.from({ length: values.seeds }, (_, index) => values.seed + index);
+  const results = await comparePolicies(
+    {
+      policies: values.policies,
+      options: values,
+      seeds,
+      createWorkload,
+      engines,
+      faults,
+      ttftLimitMs: values.ttftLimitMs,
+    },
+    { monotonic: clock.monotonic, signal },
+  );
   if (values.chart !== undefined) {
     const title = `${values.trace ?? values.workload} at rate ${values.rate} on ${values.engines} engines`;
     await deps.writeFile(values.chart, drawChart(results, title)).catch((error: unknown) => {

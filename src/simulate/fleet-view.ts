@@ -9,8 +9,10 @@ export interface FleetView {
   readonly blockSize: number;
   /** Prompt tokens of the request that an engine holds now. */
   readonly cachedTokens: (endpointId: string) => number;
-  /** Prompt tokens that an engine has taken on and not computed. */
-  readonly prefillBacklog: (endpointId: string) => number;
+  /** Prompt tokens of requests without a first token that the engine does not hold. */
+  readonly prefillTokens: (endpointId: string) => number;
+  /** Milliseconds until an engine has computed every prompt that it has taken on, were it to do nothing else. */
+  readonly prefillLeftMs: (endpointId: string) => number;
   readonly prefillTokensPerSecond: (endpointId: string) => number;
   /** Requests of an engine that are past their first token. */
   readonly decoding: (endpointId: string) => number;

@@ -30,8 +30,10 @@ export interface SimulatedEngine {
   /** What it would say of itself now. */
   readonly stats: () => EngineStats;
   readonly totals: () => EngineTotals;
-  /** Prompt tokens under way that are not computed yet. */
-  readonly prefillBacklog: () => number;
+  /** Prompt tokens of requests without a first token: all that its cache did not hold, or what no step has taken on. */
+  readonly prefillTokens: (of: "whole prompts" | "later steps") => number;
+  /** Milliseconds until the step under way ends; 0 while idle. */
+  readonly stepLeftMs: () => number;
   /** Requests that are past their first token. */
   readonly decoding: () => number;
   /** How many prompt tokens it holds of a text with these block hashes. */
@@ -39,6 +41,9 @@ export interface SimulatedEngine {
 }
 
 interface Live extends Job {
+  readonly spec: SequenceSpec;
+  /** What the cache held when that was first asked, for one that waits. */
+  expectedCached: number | undefined;
   lastTokenMs: number | undefined;
 }
 
@@ -131,7 +136,7 @@ export const createSimulatedEngine = (
       const blocks = Math.ceil((spec.promptTokens + spec.outputTokens) / config.blockSize);
       if (blocks >= config.numGpuBlocks) return false;
       settle();
-      jobs.set(scheduler.submit(spec), { ...job, lastTokenMs: undefined });
+      jobs.set(scheduler.submit(spec), { ...job, spec, expectedCached: undefined, lastTokenMs: undefined });
       // The first step waits until all that comes at this time is there, so that it starts together.
       if (stretch) awaitEnd(Infinity);
       else wake ??= timeline.at(timeline.now(), start);
@@ -169,12 +174,18 @@ export const createSimulatedEngine = (
       };
     },
     totals,
-    prefillBacklog: () => {
+    prefillTokens: (of) => {
       let tokens = 0;
-      for (const { promptTokens, computed, emitted } of jobs.keys()) {
-        if (emitted === 0) tokens += promptTokens - computed;
+      for (const [{ promptTokens, computed, cachedTokens }, job] of jobs) {
+        if (job.lastTokenMs !== undefined) continue;
+        const cached = cachedTokens ?? (job.expectedCached ??= scheduler.cachedTokens(job.spec));
+        tokens += promptTokens - (of === "later steps" ? Math.max(cached, computed) : cached);
       }
       return tokens;
+    },
+    stepLeftMs: () => {
+      settle();
+      return stretch ? stretch.fromMs + stretch.stepMs - timeline.now() : 0;
     },
     decoding: () => decoding,
     cachedTokens: (spec) => scheduler.cachedTokens(spec),

@@ -31,7 +31,8 @@ export interface Scenario {
   readonly createPolicy: (view: FleetView) => RoutingPolicy;
 }
 
-interface SimulationDeps {
+/** What a simulation is lent. */
+export interface SimulationDeps {
   /** Real milliseconds, for what a decision costs. */
   readonly monotonic: () => number;
   /** Ends the simulation early, with an error. */
@@ -96,7 +97,12 @@ export const simulate = async (scenario: Scenario, deps: SimulationDeps): Promis
     request: () => deciding,
     blockSize,
     cachedTokens: (id) => memberOf(id).engine.cachedTokens(deciding),
-    prefillBacklog: (id) => memberOf(id).engine.prefillBacklog(),
+    prefillTokens: (id) => memberOf(id).engine.prefillTokens("whole prompts"),
+    prefillLeftMs: (id) => {
+      const { engine, config } = memberOf(id);
+      const laterMs = (1000 * engine.prefillTokens("later steps")) / config.prefillTokensPerSecond;
+      return engine.stepLeftMs() + laterMs;
+    },
     prefillTokensPerSecond: (id) => memberOf(id).config.prefillTokensPerSecond,
     stats: (id) => memberOf(id).engine.stats(),
     decoding: (id) => memberOf(id).engine.decoding(),

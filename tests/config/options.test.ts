@@ -86,6 +86,7 @@ const own = [
   "load-aware-beta",
   "endpoint-header",
   "reason-header",
+  "record-trace",
   "server-timing",
   "upstream-connect-timeout-seconds",
   "upstream-head-timeout-seconds",

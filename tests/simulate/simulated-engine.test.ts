@@ -154,14 +154,17 @@ describe("a simulated engine", () => {
     const { timeline, engine } = start();
     submitAt(timeline, engine, one);
     const seen: unknown[] = [];
-    timeline.at(50, () => seen.push(engine.prefillBacklog(), engine.decoding()));
+    timeline.at(50, () => {
+      seen.push(engine.prefillTokens("later steps"), engine.prefillTokens("whole prompts"));
+      seen.push(engine.stepLeftMs(), engine.decoding());
+    });
     timeline.at(140, () => {
       const { running, kvCacheUsage = 0 } = engine.stats();
       seen.push(running, Math.round(kvCacheUsage * (config.numGpuBlocks - 1)));
-      seen.push(engine.prefillBacklog(), engine.decoding(), engine.cachedTokens(specOf(one)));
+      seen.push(engine.prefillTokens("whole prompts"), engine.decoding(), engine.cachedTokens(specOf(one)));
     });
     await runAll(timeline);
-    expect(seen).toEqual([0, 0, 1, 51, 0, 1, 784]);
+    expect(seen).toEqual([0, 800, 50, 0, 1, 51, 0, 1, 784]);
     expect(engine.decoding()).toBe(0);
   });
 

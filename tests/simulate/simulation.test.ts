@@ -251,7 +251,7 @@ test("the view tells who may see it what the engines hold and have to do", async
       seen.push([
         view.request().promptTokens,
         view.cachedTokens(endpoint.id),
-        view.prefillBacklog(endpoint.id),
+        view.prefillTokens(endpoint.id),
         view.decoding(endpoint.id),
         view.usedBlocks(endpoint.id),
       ]);
@@ -265,7 +265,7 @@ test("the view tells who may see it what the engines hold and have to do", async
   expect(seen).toEqual([
     [800, 0, 0, 0, 0],
     // The first is all in the step under way, and no longer waits.
-    [800, 784, 0, 0, 50],
+    [800, 784, 800, 0, 50],
     // 49 blocks that both share, and two more for each: the end of the prompt, and the answer.
     [800, 784, 0, 2, 53],
   ]);

@@ -40,6 +40,13 @@ export const featureOptions = {
     default: "10",
     help: "Time between logged statistics (--log-stats).",
   },
+  recordTrace: {
+    group: "Statistics",
+    argument: "<file>",
+    schema: text,
+    atStart: true,
+    help: "New file in which up to 1,000,000 requests are recorded for vllm-router simulate: times, lengths and salted hashes, nothing of what they say.",
+  },
   disableStreamUsage: {
     group: "Statistics",
     schema: onOff,

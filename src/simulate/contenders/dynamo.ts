@@ -15,7 +15,7 @@ export const dynamo = {
       const { blockSize } = view;
       const costOf = (id: string): number => {
         const missing = promptTokens - view.cachedTokens(id);
-        const prefillBlocks = (view.prefillBacklog(id) + missing) / blockSize;
+        const prefillBlocks = (view.prefillTokens(id) + missing) / blockSize;
         return prefillBlocks + view.usedBlocks(id) + Math.ceil(promptTokens / blockSize);
       };
       const { endpoint } = bestOf(candidates, (candidate) => -costOf(candidate.endpoint.id), random);

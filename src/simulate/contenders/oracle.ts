@@ -17,10 +17,9 @@ export const oracle = {
     plan: (_request, candidates) => {
       const costOf = (id: string): number => {
         const missing = view.request().promptTokens - view.cachedTokens(id);
-        const msPerToken = 1000 / view.prefillTokensPerSecond(id);
+        const missMs = (1000 * missing) / view.prefillTokensPerSecond(id);
         const decoding = view.decoding(id);
-        const prefillMs = (view.prefillBacklog(id) + missing) * msPerToken;
-        return prefillMs + decoding * (DECODE_MS + DELAY_SHARE * missing * msPerToken);
+        return view.prefillLeftMs(id) + missMs + decoding * (DECODE_MS + DELAY_SHARE * missMs);
       };
       const { endpoint } = bestOf(candidates, (candidate) => -costOf(candidate.endpoint.id), random);
       return { endpoint, rule: "load", reason: "lowest cost" };

@@ -3,7 +3,7 @@ import type { Span } from "../prompt.ts";
 import { createSpanIds, type Workload, type WorkloadRequest } from "./workload.ts";
 
 /** Tokens that one of a Mooncake trace's hashes stands for. */
-const TRACE_BLOCK_TOKENS = 512;
+export const TRACE_BLOCK_TOKENS = 512;
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 
