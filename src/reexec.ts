@@ -38,20 +38,29 @@ const isLight = (args: readonly string[]): boolean => {
 const isCompiled = (script: string | undefined): boolean =>
   /^(\/\$bunfs\/|[A-Z]:[/\\]~BUN[/\\])/i.test(script ?? "");
 
-/** Variables by which someone else's code gets into the process; all of them are read before ours. */
-const intruders = (env: StartingProcess["env"]): readonly string[] =>
-  Object.keys(env).filter(
-    (name) => (name === "BUN_OPTIONS" || name.startsWith("BUN_INSPECT")) && (env[name] ?? "") !== "",
-  );
+/** Variables of the runtime that undo what the router promises, and how; all of them are read before our code runs. */
+const intrusions: readonly (readonly [name: RegExp, what: string])[] = [
+  [/^BUN_(OPTIONS$|INSPECT)/, "can run other code in this process"],
+  [/^BUN_CONFIG_VERBOSE_FETCH$/, "prints requests with their keys"],
+];
+
+/** What such a variable does that is set. */
+const findIntrusion = (env: StartingProcess["env"]): string | undefined => {
+  for (const [name, value = ""] of Object.entries(env)) {
+    const intrusion = intrusions.find(([pattern]) => value !== "" && pattern.test(name));
+    if (intrusion) return `${name} is set, which ${intrusion[1]}`;
+  }
+  return undefined;
+};
 
 /**
  * Decides how to start. The runtime reads its cap on concurrent fetches before any JavaScript runs, so a router
  * replaces its process by one whose environment raises the cap; that variable also ends the recursion.
  */
 export const planStart = ({ platform, env, execPath, execArgv, argv }: StartingProcess): StartPlan => {
-  const [intruder] = intruders(env);
-  if (intruder !== undefined && env["VLLM_ROUTER_ALLOW_BUN_OPTIONS"] !== "1") {
-    const message = `${intruder} is set, which can run other code in this process; unset it, or allow it with VLLM_ROUTER_ALLOW_BUN_OPTIONS=1`;
+  const intrusion = findIntrusion(env);
+  if (intrusion !== undefined && env["VLLM_ROUTER_ALLOW_BUN_OPTIONS"] !== "1") {
+    const message = `${intrusion}; unset it, or allow it with VLLM_ROUTER_ALLOW_BUN_OPTIONS=1`;
     return { kind: "refuse", message };
   }
   if (isLight(argv.slice(2))) return { kind: "run" };

@@ -81,18 +81,23 @@ test("--help after -- is an argument", () => {
   expect(planStart({ ...source, argv: [...source.argv, "--", "--help"] }).kind).toBe("replace");
 });
 
-describe("variables that bring other code in", () => {
-  test.each(["BUN_OPTIONS", "BUN_INSPECT", "BUN_INSPECT_CONNECT_TO", "BUN_INSPECT_NOTIFY"])(
-    "%s is refused, whatever the command",
-    (name) => {
-      for (const argv of [source.argv, ["bun", "main.ts", "--version"]]) {
-        expect(planStart({ ...source, argv, env: { [name]: "x" } })).toEqual({
-          kind: "refuse",
-          message: expect.stringMatching(new RegExp(`^${name} is set, .*VLLM_ROUTER_ALLOW_BUN_OPTIONS=1$`)),
-        });
-      }
-    },
-  );
+describe("variables that undo what the router promises", () => {
+  const code = "can run other code in this process";
+  test.each([
+    ["BUN_OPTIONS", code],
+    ["BUN_INSPECT", code],
+    ["BUN_INSPECT_CONNECT_TO", code],
+    ["BUN_INSPECT_NOTIFY", code],
+    ["BUN_INSPECT_PRELOAD", code],
+    ["BUN_CONFIG_VERBOSE_FETCH", "prints requests with their keys"],
+  ])("%s is refused, whatever the command", (name, what) => {
+    for (const argv of [source.argv, ["bun", "main.ts", "--version"]]) {
+      expect(planStart({ ...source, argv, env: { [name]: "x" } })).toEqual({
+        kind: "refuse",
+        message: `${name} is set, which ${what}; unset it, or allow it with VLLM_ROUTER_ALLOW_BUN_OPTIONS=1`,
+      });
+    }
+  });
 
   test("are allowed on demand, and ignored when empty", () => {
     const allowed = { BUN_OPTIONS: "--smol", VLLM_ROUTER_ALLOW_BUN_OPTIONS: "1", ...raised };

@@ -9,7 +9,7 @@ export const otherVariables: Readonly<Record<string, string>> = {
   BUN_CONFIG_MAX_HTTP_REQUESTS:
     "Requests to engines under way at once, 1 to 65535. Unset, the router starts itself once more with 65535.",
   VLLM_ROUTER_ALLOW_BUN_OPTIONS:
-    "`1` allows `BUN_OPTIONS` and `BUN_INSPECT*`, with which others can run code in the router; without it the router does not start beside them.",
+    "`1` allows `BUN_OPTIONS` and `BUN_INSPECT*`, with which others can run code in the router, and `BUN_CONFIG_VERBOSE_FETCH`, which prints requests with their keys; without it the router does not start beside them.",
   VLLM_ROUTER_URL: "Base URL that `vllm-router healthcheck` asks.",
   VLLM_ROUTER_SHIM: "`1` ends the router when its parent process is gone; set by the npm launcher.",
 };
