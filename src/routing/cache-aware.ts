@@ -1,94 +1,143 @@
 import type { RequestWatcher } from "../core/request-stats.ts";
-import { createEngineBook, describeLoad } from "./engine-book.ts";
-import { createEngineSpeed, type EngineSpeed } from "./engine-speed.ts";
+import { createDemand } from "./demand.ts";
+import { type BookedEngine, createEngineBook, describeLoad } from "./engine-book.ts";
+import { createSpeeds, type EngineSpeed } from "./engine-speed.ts";
 import { leastOf } from "./least-of.ts";
 import type { PolicyDeps, PolicyModule, RoutingPolicy } from "./policy.ts";
+import { createQuietRequests, type QuietRequests } from "./quiet-requests.ts";
 
-/** What a policy of predicted costs keeps for each engine; times are monotonic milliseconds. */
-interface Queue {
+/** What is known of an engine beside its book. */
+interface Service {
   readonly speed: EngineSpeed;
-  /** When all prompts that it was sent will have been computed, before `drift`. */
-  freeAt: number;
-  /** By how much first bytes came later than predicted, all in all. */
-  drift: number;
-  /** Since when it has computed the prompt that is next. */
+  /** Monotonic milliseconds since which it has computed the prompt that is next. */
   servedAt: number;
+  /** Streams that were asked for and have not begun. */
+  awaited: number;
+  readonly quiet: QuietRequests;
 }
 
-/** How much more a miss costs for each second that requests wait on the mean engine. */
-const BUSY_PRICE = 1;
+type ServingEngine = BookedEngine & Service;
+
+/** Tokens of its answer for which a request suffers from the streams that are there: those that come first count. */
+const TOKENS_BESIDE = 60;
+/** What it costs to hold up a stream for a millisecond, in milliseconds until an answer begins. */
+const PRICE_OF_STALL = 0.03;
+/** A prompt whose answer comes in one piece is presumed to be computed after so many times what it should take. */
+const PATIENCE = 1.5;
+/** A fleet that is busier than this is taken for no busier: its queues would be without end. */
+const MOST_BUSY = 0.9;
+
+/**
+ * Milliseconds until an engine has computed the prompts that it has. One that is silent for longer than they should
+ * have taken is taken to be silent as long again.
+ */
+const queueMs = ({ speed, waitingTokens, quiet, awaited, servedAt }: ServingEngine, at: number): number => {
+  const workMs = speed.tokensMs(Math.max(0, waitingTokens - quiet.computedBy(at)));
+  return awaited === 0 ? workMs : Math.max(workMs, at - servedAt - workMs);
+};
 
 const createCacheAware = (_options: unknown, { random }: PolicyDeps): RoutingPolicy => {
-  const book = createEngineBook((): Queue => ({
-    speed: createEngineSpeed(),
-    freeAt: 0,
-    drift: 0,
+  const demand = createDemand();
+  const openSpeed = createSpeeds();
+  const book = createEngineBook((): Service => ({
+    speed: openSpeed(),
     servedAt: 0,
+    awaited: 0,
+    quiet: createQuietRequests(),
   }));
 
   return {
     plan: (request, candidates) => {
       const { at } = request;
       const { engines, tokens, cachedOn, planOn } = book.look(request, candidates);
-      type Engine = (typeof engines)[0];
-      const queueMs = ({ freeAt, drift }: Engine): number => Math.max(0, freeAt + drift - at);
-      const uncachedOn = (engine: Engine): number => Math.max(1, tokens - cachedOn(engine));
-      let sum = 0;
-      for (const engine of engines) sum += queueMs(engine);
-      const price = 1 + (BUSY_PRICE * sum) / engines.length / 1000;
-      const engine = leastOf(
-        engines,
-        (each) =>
-          queueMs(each) +
-          each.speed.fixedMs(each.decoding) +
-          price * uncachedOn(each) * each.speed.msPerToken(),
-        random,
-      );
-      let most = 0;
-      for (const each of engines) most = Math.max(most, cachedOn(each));
+      demand.arrived(at);
+      const perMs = demand.perMs() / engines.length;
+      const idle = 1 - Math.min(MOST_BUSY, demand.busy() / engines.length);
+      const missingOn = (engine: (typeof engines)[0]): number => Math.max(1, tokens - cachedOn(engine));
+
+      const costOn = (engine: (typeof engines)[0]): number => {
+        const { speed, decoding } = engine;
+        const wait = queueMs(engine, at);
+        const own = speed.tokensMs(missingOn(engine));
+        // Those who come while the engine is busy wait longer by what this request takes.
+        const delayed = (own * perMs * (wait + own / 2)) / idle;
+        const stalled = PRICE_OF_STALL * own * decoding;
+        const beside = TOKENS_BESIDE * (speed.fixedMs(decoding) - speed.fixedMs(0));
+        return wait + own + speed.fixedMs(decoding) + delayed + stalled + beside;
+      };
+
+      const engine = leastOf(engines, costOn, random);
+      const missing = missingOn(engine);
       const cached = cachedOn(engine);
+      let most = 0;
+      for (const other of engines) most = Math.max(most, cachedOn(other));
       const rule = most === 0 ? "cold" : cached < most ? "spread" : "prefix";
-      const reason = `${Math.round(queueMs(engine))} ms queue, ${Math.round(cached)} of ${Math.round(tokens)} tokens cached, ${describeLoad(engine)}`;
+      const ownMs = engine.speed.tokensMs(missing);
+      demand.took(ownMs);
+      const reason = `${Math.round(cached)} of ${Math.round(tokens)} tokens cached, ${Math.round(queueMs(engine, at))} ms queue, ${Math.round(ownMs)} ms to compute, ${describeLoad(engine)}`;
       const plan = planOn(engine, rule, reason);
-      return { ...plan, watcher: learningFrom(engine, plan.watcher, { at, own: uncachedOn(engine) }) };
+      const isStream = request.field("stream") === true;
+      return { ...plan, watcher: timing(engine, plan.watcher, { at, missing, isStream }) };
     },
     keepOnly: book.keepOnly,
   };
 };
 
-/** Adds to a watcher that predictions are corrected. */
-const learningFrom = (
-  engine: Queue & { readonly decoding: number; readonly waiting: number },
+/** Adds to a watcher that the engine's speed is learned from what it says. */
+const timing = (
+  engine: ServingEngine,
   watcher: RequestWatcher,
-  { at, own }: { readonly at: number; readonly own: number },
+  { at, missing, isStream }: { readonly at: number; readonly missing: number; readonly isStream: boolean },
 ): RequestWatcher => {
-  let expectedAt = 0;
-  let decodingBefore = 0;
+  let streamsBefore = 0;
+  let isAwaited = false;
+  let quiet: Disposable | undefined;
+  let outputTokens: number | undefined;
+
+  const begins = (now: number): void => {
+    engine.speed.observe(missing, streamsBefore, now - engine.servedAt);
+    engine.servedAt = now;
+  };
+  const arrives = (): void => {
+    if (isAwaited) engine.awaited -= 1;
+    isAwaited = false;
+    quiet?.[Symbol.dispose]();
+  };
+
   return {
-    ...watcher,
     began: () => {
-      const { speed, drift } = engine;
-      decodingBefore = engine.decoding;
       if (engine.waiting === 0) engine.servedAt = at;
-      engine.freeAt = Math.max(at - drift, engine.freeAt) + own * speed.msPerToken();
-      expectedAt = engine.freeAt + speed.fixedMs(decodingBefore);
+      streamsBefore = engine.decoding;
+      isAwaited = isStream;
+      const { speed } = engine;
+      const dueAt =
+        at + PATIENCE * (queueMs(engine, at) + speed.tokensMs(missing) + speed.fixedMs(streamsBefore));
+      if (isAwaited) engine.awaited += 1;
+      else quiet = engine.quiet.add(dueAt, missing);
       watcher.began();
     },
     streamBegan: (elapsedMs) => {
-      const now = at + elapsedMs;
+      arrives();
+      begins(at + elapsedMs);
       watcher.streamBegan(elapsedMs);
-      engine.drift += now - (expectedAt + engine.drift);
-      engine.speed.observe(own, decodingBefore, now - engine.servedAt);
-      engine.servedAt = now;
-      if (engine.waiting === 0) {
-        engine.drift = 0;
-        engine.freeAt = now;
-      }
+    },
+    tokens: (usage) => {
+      outputTokens = usage.output;
+      watcher.tokens(usage);
+    },
+    ended: (outcome, elapsedMs, wasStream) => {
+      arrives();
+      // An answer of one token or none, such as an embedding, is there when its prompt has been computed.
+      if (outcome === "done" && !wasStream && (outputTokens ?? Infinity) <= 1) begins(at + elapsedMs);
+      watcher.ended(outcome, elapsedMs, wasStream);
     },
   };
 };
 
-/** The engine that answers soonest, as its queue, its cache and its speed so far predict. */
+/**
+ * The engine on which a request costs least: the time until its answer begins, as queue, cache and learned speed
+ * predict it, and what that does to others. A miss costs more the busier the fleet is, without anything to tune.
+ */
 export const cacheAware = {
   name: "cacheaware",
   summary: "the engine that is predicted to answer soonest",

@@ -1,11 +1,11 @@
-/** How long an engine takes until an answer begins, learned from how long it took. */
+/** How long an engine takes until an answer begins. */
 export interface EngineSpeed {
-  /** Milliseconds that it needs for each prompt token. */
-  readonly msPerToken: () => number;
-  /** Milliseconds beside its tokens, with so many answers that stream. */
-  readonly fixedMs: (decoding: number) => number;
+  /** Milliseconds that so many prompt tokens take. */
+  readonly tokensMs: (tokens: number) => number;
+  /** Milliseconds beside the tokens, with so many answers that stream. */
+  readonly fixedMs: (streams: number) => number;
   /** So many tokens took so long, beside so many answers that streamed. */
-  readonly observe: (tokens: number, decoding: number, ms: number) => void;
+  readonly observe: (tokens: number, streams: number, ms: number) => void;
 }
 
 type Vector = [number, number, number];
@@ -15,13 +15,18 @@ const FIRST_GUESS: Readonly<Vector> = [15, 0.125, 0.5];
 const DOUBT: Readonly<Vector> = [30, 0.15, 1];
 const LEAST: Readonly<Vector> = [0, 0.001, 0];
 
-/** What an observation weighs when the next one comes. */
-const MEMORY = 0.98;
+/** What an observation weighs when the next one comes, of the fleet and of one engine. */
+const FLEET_MEMORY = 0.998;
+const ENGINE_MEMORY = 0.97;
 /** How far observations scatter: the fixed part, and a share of what was expected. */
 const NOISE_MS = 20;
 const NOISE_SHARE = 0.15;
 /** Scatters beyond which an observation is an outlier and cut. */
 const OUTLIER = 3;
+/** As if an engine had been observed for so long to be like the others. */
+const LIKENESS_MS = 500;
+/** An engine that differs less from the others is taken for one of them: that is chance, and requests would herd. */
+const INDIFFERENCE = 0.15;
 
 /** Solves a system of three equations whose matrix is symmetric and positive definite. */
 const solve = (
@@ -36,11 +41,8 @@ const solve = (
   return [(x - b * middle - c * last) / a, middle, last];
 };
 
-/**
- * Least squares over the fixed part, tokens and streams. What was observed is forgotten as more is, down to the first
- * guess, which weighs as one observation; an outlier counts for no more than the farthest that is none.
- */
-export const createEngineSpeed = (): EngineSpeed => {
+/** Least squares over the fixed part, tokens and streams; it forgets, down to the first guess. */
+const createModel = () => {
   const precision = DOUBT.map((doubt) => 1 / doubt ** 2) as Vector;
   const products: [Vector, Vector, Vector] = [
     [0, 0, 0],
@@ -65,22 +67,46 @@ export const createEngineSpeed = (): EngineSpeed => {
   };
 
   return {
-    msPerToken: () => model[1],
-    fixedMs: (decoding) => model[0] + model[2] * decoding,
-    observe: (tokens, decoding, ms) => {
-      const seen: Vector = [1, tokens, decoding];
-      const expected = model[0] + model[1] * tokens + model[2] * decoding;
-      const scatter = NOISE_MS + NOISE_SHARE * expected;
-      const most = OUTLIER * scatter;
-      const value = Math.max(expected - most, Math.min(expected + most, ms));
+    tokensMs: (tokens: number): number => model[1] * tokens,
+    fixedMs: (streams: number): number => model[0] + model[2] * streams,
+    observe: (tokens: number, streams: number, ms: number, scatter: number): void => {
+      const seen: Vector = [1, tokens, streams];
       const weight = 1 / scatter ** 2;
       for (const [row, line] of products.entries()) {
         for (let column = 0; column < 3; column += 1) {
-          line[column] = MEMORY * (line[column] ?? 0) + weight * (seen[row] ?? 0) * (seen[column] ?? 0);
+          line[column] = FLEET_MEMORY * (line[column] ?? 0) + weight * (seen[row] ?? 0) * (seen[column] ?? 0);
         }
-        sums[row] = MEMORY * (sums[row] ?? 0) + weight * (seen[row] ?? 0) * value;
+        sums[row] = FLEET_MEMORY * (sums[row] ?? 0) + weight * (seen[row] ?? 0) * ms;
       }
       learn();
     },
+  };
+};
+
+/**
+ * Speeds of the engines of a fleet, learned from how long they took: what work costs is learned from all of them, and
+ * of each engine how many times as long it takes. An outlier counts for no more than the farthest that is none.
+ */
+export const createSpeeds = (): (() => EngineSpeed) => {
+  const fleet = createModel();
+  return () => {
+    let took = LIKENESS_MS;
+    let expected = LIKENESS_MS;
+    let factor = 1;
+    return {
+      tokensMs: (tokens) => factor * fleet.tokensMs(tokens),
+      fixedMs: (streams) => factor * fleet.fixedMs(streams),
+      observe: (tokens, streams, ms) => {
+        const standard = fleet.tokensMs(tokens) + fleet.fixedMs(streams);
+        const own = (standard * took) / expected;
+        const scatter = NOISE_MS + NOISE_SHARE * own;
+        const value = Math.max(own - OUTLIER * scatter, Math.min(own + OUTLIER * scatter, ms));
+        fleet.observe(tokens, streams, value, scatter);
+        took = ENGINE_MEMORY * took + (1 - ENGINE_MEMORY) * LIKENESS_MS + value;
+        expected = ENGINE_MEMORY * expected + (1 - ENGINE_MEMORY) * LIKENESS_MS + standard;
+        const difference = Math.log(took / expected);
+        factor = Math.exp(Math.sign(difference) * Math.max(0, Math.abs(difference) - INDIFFERENCE));
+      },
+    };
   };
 };

@@ -54,7 +54,7 @@ const routingRequestOf = ({ session, prompt }: WorkloadRequest, at: number): Rou
     headers: new Headers(session === undefined ? {} : { [SESSION_HEADER]: session }),
     at,
     prompt: () => (gathered ??= { root: MODEL, bytes: bytesOf(prompt) }),
-    field: () => undefined,
+    field: (name) => (name === "stream" ? true : undefined),
   };
 };
 

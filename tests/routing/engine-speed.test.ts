@@ -1,11 +1,11 @@
 import { describe, expect, test } from "bun:test";
-import { createEngineSpeed } from "../../src/routing/engine-speed.ts";
+import { createSpeeds } from "../../src/routing/engine-speed.ts";
 
 /** Observes an engine that takes so long for each token and beside each answer; noise and outliers by turn. */
 const observed = (
   { perToken, perStream, fixed }: Readonly<Record<"perToken" | "perStream" | "fixed", number>>,
   { count = 200, outlierEvery = Infinity } = {},
-  speed = createEngineSpeed(),
+  speed = createSpeeds()(),
 ) => {
   for (let index = 1; index <= count; index += 1) {
     const tokens = 100 + ((index * 7919) % 4000);
@@ -22,8 +22,8 @@ const fast = { perToken: 0.05, perStream: 0.2, fixed: 5 };
 
 describe("the speed of an engine", () => {
   test("is sane before anything was observed: thousands of tokens a second", () => {
-    const speed = createEngineSpeed();
-    expect(1000 / speed.msPerToken()).toBeWithin(2000, 20_000);
+    const speed = createSpeeds()();
+    expect(1000 / speed.tokensMs(1)).toBeWithin(2000, 20_000);
     expect(speed.fixedMs(0)).toBeWithin(1, 100);
   });
 
@@ -32,31 +32,51 @@ describe("the speed of an engine", () => {
     ["fast", fast],
   ])("of a %s engine is learned from how long it took", (_name, engine) => {
     const speed = observed(engine);
-    expect(speed.msPerToken() / engine.perToken).toBeWithin(0.85, 1.15);
+    expect(speed.tokensMs(1) / engine.perToken).toBeWithin(0.85, 1.15);
     expect(speed.fixedMs(30) / (engine.fixed + 30 * engine.perStream)).toBeWithin(0.5, 1.6);
   });
 
   test("is roughly known after a handful of answers", () => {
     const speed = observed(slow, { count: 10 });
-    expect(speed.msPerToken() / slow.perToken).toBeWithin(0.6, 1.4);
+    expect(speed.tokensMs(1) / slow.perToken).toBeWithin(0.6, 1.4);
   });
 
   test("is hardly moved by a few answers that took a minute", () => {
     const speed = observed(fast, { count: 400, outlierEvery: 40 });
-    expect(speed.msPerToken() / fast.perToken).toBeWithin(0.7, 1.8);
+    expect(speed.tokensMs(1) / fast.perToken).toBeWithin(0.7, 1.8);
   });
 
   test("follows an engine that changes", () => {
     const speed = observed(slow, { count: 300 }, observed(fast, { count: 300 }));
-    expect(speed.msPerToken() / slow.perToken).toBeWithin(0.7, 1.3);
+    expect(speed.tokensMs(1) / slow.perToken).toBeWithin(0.6, 1.4);
+  });
+
+  test("is that of its like where it differs by chance, and its own where it differs", () => {
+    const open = createSpeeds();
+    const [one, like] = [open(), open()];
+    for (let index = 0; index < 100; index += 1) {
+      const tokens = 100 + ((index * 7919) % 4000);
+      one.observe(tokens, 0, 20 + tokens / 10);
+      like.observe(tokens, 0, 22 + tokens / 9.5);
+    }
+    expect(like.tokensMs(1000)).toBe(one.tokensMs(1000));
+    const slower = open();
+    for (let index = 0; index < 100; index += 1) slower.observe(2000, 0, 880);
+    expect(slower.tokensMs(1000) / one.tokensMs(1000)).toBeWithin(2.5, 5);
+  });
+
+  test("of a new engine is that of the fleet", () => {
+    const open = createSpeeds();
+    const known = observed(slow, {}, open());
+    expect(open().tokensMs(1000)).toBeCloseTo(known.tokensMs(1000), 0);
   });
 
   test("stays a speed, whatever is observed", () => {
-    const speed = createEngineSpeed();
+    const speed = createSpeeds()();
     for (const ms of [0, 0, 1e9, 0, -5, 1e9, 0, 0, 0]) speed.observe(100_000, 1000, ms);
     for (let index = 0; index < 10_000; index += 1) speed.observe(1, 0, 0);
-    expect(speed.msPerToken()).toBeGreaterThan(0);
+    expect(speed.tokensMs(1)).toBeGreaterThan(0);
     expect(speed.fixedMs(0)).toBeGreaterThanOrEqual(0);
-    expect(Number.isFinite(speed.msPerToken() + speed.fixedMs(100))).toBe(true);
+    expect(Number.isFinite(speed.tokensMs(1) + speed.fixedMs(100))).toBe(true);
   });
 });

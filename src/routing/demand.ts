@@ -1,0 +1,42 @@
+/** What comes to a fleet, as means that fade with time. */
+export interface Demand {
+  /** A request came, at this monotonic millisecond. */
+  readonly arrived: (at: number) => void;
+  /** It takes an engine so long before its answer begins. */
+  readonly took: (ms: number) => void;
+  /** Requests in a millisecond. */
+  readonly perMs: () => number;
+  /** Engines that are busy with prompts, in the mean. */
+  readonly busy: () => number;
+}
+
+/** Time after which a request counts for a third of a new one. */
+const FADE_MS = 30_000;
+/** What is known of less time than this is taken for this much. */
+const LEAST_MS = 1000;
+
+/** A demand of nothing. */
+export const createDemand = (): Demand => {
+  let firstAt: number | undefined;
+  let lastAt = 0;
+  let requests = 0;
+  let workMs = 0;
+  // The weight of the time since the first request, faded alike.
+  let spanMs = LEAST_MS;
+
+  return {
+    arrived: (at) => {
+      firstAt ??= at;
+      const fade = Math.exp(Math.min(0, lastAt - at) / FADE_MS);
+      requests = requests * fade + 1;
+      workMs *= fade;
+      lastAt = at;
+      spanMs = Math.max(LEAST_MS, FADE_MS * (1 - Math.exp((firstAt - at) / FADE_MS)));
+    },
+    took: (ms) => {
+      workMs += ms;
+    },
+    perMs: () => requests / spanMs,
+    busy: () => workMs / spanMs,
+  };
+};
