@@ -1,5 +1,4 @@
-import type { Keyring } from "./access/keyring.ts";
-import { createKeyring } from "./access/keyring.ts";
+import { createKeyring, type Keyring } from "./access/keyring.ts";
 import { type Admission, createAdmission } from "./admission/admission.ts";
 import { createMemoryWatch } from "./admission/memory.ts";
 import { type AdmissionState, createAdmissionState } from "./admission/waiting.ts";

@@ -242,6 +242,19 @@ describe("the router that was replaced", () => {
   });
 });
 
+test("keys of the file take effect with it, and its absence lets everybody in again", async () => {
+  await using live = await follow();
+  expect((await live.get("/v1/models")).status).toBe(200);
+  await Bun.write(live.path, configText(engines(1, 2), { api_key: "alice:sk-1" }));
+  await live.look();
+  expect((await live.get("/v1/models")).body).toMatchObject({ error: { code: "invalid_api_key" } });
+  expect((await live.get("/health")).status).toBe(200);
+  await Bun.write(live.path, configText(engines(1, 2)));
+  await live.look();
+  expect((await live.get("/v1/models")).status).toBe(200);
+  expect(live.takeLines().join("\n")).not.toContain("sk-1");
+});
+
 describe("the end", () => {
   test("leaves no timer", async () => {
     const live = await follow();

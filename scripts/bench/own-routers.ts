@@ -16,7 +16,9 @@ const router =
   async (setup) => {
     const { root, binary } = setup;
     const program = binary === undefined ? [process.execPath, join(root, "src/main.ts")] : [binary];
-    return { kind: "process", command: [...program, ...staticFlags(setup), ...flags] };
+    // Nobody has to learn that it ends.
+    const ending = ["--drain-delay-seconds", "0"];
+    return { kind: "process", command: [...program, ...staticFlags(setup), ...ending, ...flags] };
   };
 
 const session = ["--routing-logic", "session", "--session-key", "x-user-id"];

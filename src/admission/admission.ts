@@ -73,7 +73,7 @@ export const createAdmission = (
       );
     }
     if (isFree() && places.depth() === 0) return;
-    waiting.check(`${maxConcurrent} requests are under way already (--max-concurrent-requests).`);
+    waiting.check(`As many requests are under way as may (--max-concurrent-requests ${maxConcurrent}).`);
   };
 
   return {

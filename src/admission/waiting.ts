@@ -57,11 +57,11 @@ export const createWaiting = (
   { queueSize, queueTimeoutMs }: WaitingLimits,
   { clock, state, metrics }: WaitingDeps,
 ) => {
-  /** Throws where nobody else may wait; `reason` says why anybody would have to where nobody may at all. */
+  /** Throws where nobody else may wait; `reason` is told where nobody may at all. */
   const check = (reason: string): void => {
     if (countWaiting(state) < queueSize) return;
     metrics.rejected("queue_full");
-    const message = queueSize > 0 ? `${queueSize} requests wait already (--queue-size).` : reason;
+    const message = queueSize > 0 ? `As many requests wait as may (--queue-size ${queueSize}).` : reason;
     throw new RouterError("queue_full", message);
   };
 

@@ -2,7 +2,7 @@ import type { AccessOptions } from "../access/keyring.ts";
 import { parseKeys } from "../access/keys.ts";
 import type { KeyFileReading } from "./key-files.ts";
 import type { RouterOptionValues } from "./options.ts";
-import { type Problem } from "./problem.ts";
+import type { Problem } from "./problem.ts";
 import { type Settings, nameOf } from "./sources.ts";
 
 /** Who may use the router, as flags, variables and files say together. */

@@ -51,5 +51,5 @@ export const createRequestHeaders =
     return kept;
   };
 
-/** Creates the way in which a request's head is made from what came; what the policy of a router is lent. */
+/** Makes the head of a request to an engine from what came. */
 export type RequestHeaders = ReturnType<typeof createRequestHeaders>;

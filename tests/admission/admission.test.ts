@@ -104,7 +104,7 @@ describe("a request is turned away", () => {
     await enter();
     const waiting = enter();
     expect(await enter()).toBe("queue_full");
-    expect(() => admission.check()).toThrow("1 requests wait already (--queue-size).");
+    expect(() => admission.check()).toThrow("As many requests wait as may (--queue-size 1).");
     expect(counted).toEqual(["queue_full", "queue_full"]);
     void waiting;
   });
@@ -114,7 +114,9 @@ describe("a request is turned away", () => {
     expect(() => admission.check()).not.toThrow();
     const place = await enter();
     await enter();
-    expect(() => admission.check()).toThrow("2 requests are under way already (--max-concurrent-requests).");
+    expect(() => admission.check()).toThrow(
+      "As many requests are under way as may (--max-concurrent-requests 2).",
+    );
     leave(place);
     expect(await enter()).toBeObject();
   });
