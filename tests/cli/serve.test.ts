@@ -104,6 +104,14 @@ test("a port that is taken is one line and exit 1", async () => {
   expect(router.firstLine).toContain(`Cannot listen on 127.0.0.1:${taken.port}`);
 });
 
+test("an address that this machine does not have is one line and exit 1, at once", async () => {
+  const askedAt = performance.now();
+  const router = await serve(["--host=203.0.113.1", "--port=8001", "http://127.0.0.1:9"]);
+  expect(await router.ended).toBe(1);
+  expect(performance.now() - askedAt).toBeLessThan(1000);
+  expect(router.firstLine).toContain("ERROR: Cannot listen on 203.0.113.1:8001: ");
+});
+
 test("warnings of the configuration are in the log", async () => {
   const router = await serve([
     "http://127.0.0.1:9",
