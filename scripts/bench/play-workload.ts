@@ -21,11 +21,15 @@ export interface Played {
   readonly errors: readonly string[];
 }
 
-/** Text of a span, each of its tokens one for the simulated engine: a space and four letters. */
+/**
+ * Text of a span, each of its tokens one for the simulated engine: a space and four letters. The last one is a line
+ * break, so that an answer's first word is no continuation of it: the engine's tokens are then those of the next round.
+ */
 const textOf = (span: Span): string =>
   Buffer.from(bytesOf([span]))
     .toString()
-    .replaceAll(/.{4}/g, " $&");
+    .replaceAll(/.{4}/g, " $&")
+    .replace(/.{5}$/, "\n");
 
 /**
  * Plays a workload over HTTP: every request is sent when it is due, whether or not earlier ones are answered, and its

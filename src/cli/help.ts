@@ -1,5 +1,6 @@
 import { cac } from "cac";
 import { choicesOf } from "../config/schemas.ts";
+import { breakWords } from "../core/text-table.ts";
 import { flagName, type Option, type OptionTable } from "../core/option.ts";
 import type { Command, CommandEntry } from "./command.ts";
 
@@ -23,21 +24,9 @@ const notes = (row: Option): string => {
   return parts.length > 0 ? ` (${parts.join("; ")})` : "";
 };
 
-const wrap = (text: string, width: number): readonly string[] => {
-  const lines: string[] = [];
-  let line = "";
-  for (const word of text.split(" ")) {
-    if (line !== "" && line.length + 1 + word.length > width) {
-      lines.push(line);
-      line = word;
-    } else line = line === "" ? word : `${line} ${word}`;
-  }
-  return [...lines, line];
-};
-
 const describeOption = (left: string, right: string, columns: number): string => {
   const indent = columns < 2 * INDENT ? 6 : INDENT;
-  const [first = "", ...rest] = wrap(right, columns - indent);
+  const [first = "", ...rest] = breakWords(right, columns - indent);
   const margin = " ".repeat(indent);
   const head = left.length + 2 > indent ? `${left}\n${margin}${first}` : `${left.padEnd(indent)}${first}`;
   return [head, ...rest.map((line) => margin + line)].join("\n");

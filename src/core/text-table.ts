@@ -19,7 +19,8 @@ const GAP = "  ";
 /** A flexible column that would be narrower than this is not worth reading. */
 const LEAST_FLEXIBLE = 12;
 
-const breakWords = (text: string, width: number): readonly string[] => {
+/** A text in lines of at most so many characters, but for words that are longer. */
+export const breakWords = (text: string, width: number): readonly string[] => {
   const lines: string[] = [];
   let line = "";
   for (const word of text.split(" ")) {

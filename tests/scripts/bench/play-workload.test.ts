@@ -1,5 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { playWorkload } from "../../../scripts/bench/play-workload.ts";
+import { defaultMockEngineConfig } from "../../../src/mock-engine/options.ts";
+import { createPolicy, routingBy } from "../../../src/routing/index.ts";
+import { simulate } from "../../../src/simulate/simulation.ts";
 import { multiRound } from "../../../src/simulate/workloads/multi-round.ts";
 import { sharedPrefix } from "../../../src/simulate/workloads/shared-prefix.ts";
 import { startEngine } from "../../mock-engine/started.ts";
@@ -35,7 +38,17 @@ describe("a workload played over HTTP", () => {
     });
     expect(errors).toEqual([]);
     expect(measures.finished).toBe(24);
-    // With its own answers unknown to the engine, a chat would find little more than half.
+    const simulated = await simulate(
+      {
+        workload: multiRound.create({ ...size, engines: 0.1 }),
+        engines: [defaultMockEngineConfig()],
+        faults: [],
+        ttftLimitMs: 1e9,
+        createPolicy: () => createPolicy(routingBy("roundrobin"), { random: () => 0 }),
+      },
+      { monotonic: () => 0 },
+    );
+    expect(Math.abs(measures.hitRate / simulated.hitRate - 1)).toBeLessThan(0.01);
     expect(measures.hitRate).toBeGreaterThan(0.7);
   });
 
