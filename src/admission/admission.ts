@@ -35,6 +35,8 @@ export interface Place {
 export interface Admission {
   /** Throws where a request would be turned away now, before its body is read. */
   readonly check: () => void;
+  /** Reads a request's body, which takes memory as well. */
+  readonly read: <Result>(task: () => Promise<Result>) => Promise<Result>;
   /** A place, at once where one is free. Throws `queue_full`, `queue_timeout`, or why the client's signal aborted. */
   readonly enter: (client: Waiter) => Place | Promise<Place>;
   /** Absent where every engine has room for all. */
@@ -64,8 +66,8 @@ export const createAdmission = (
   };
 
   const check = (): void => {
-    // With nobody under way nobody could give memory back: one is always let in.
-    if (state.underWay > 0 && isShort()) {
+    // With nobody in here nobody could give memory back: one is always let in.
+    if (state.underWay + state.reading > 0 && isShort()) {
       metrics.rejected("overloaded");
       throw new RouterError(
         "overloaded",
@@ -78,6 +80,14 @@ export const createAdmission = (
 
   return {
     check,
+    read: async (task) => {
+      state.reading += 1;
+      try {
+        return await task();
+      } finally {
+        state.reading -= 1;
+      }
+    },
     enter: (client) => {
       if (isFree() && places.depth() === 0) return take();
       check();

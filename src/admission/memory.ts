@@ -17,7 +17,7 @@ interface MemoryDeps {
   readonly collect: () => void;
 }
 
-const INTERVAL_MS = 1000;
+const INTERVAL_MS = 250;
 const TIGHT_SHARE = 0.75;
 const SHORT_SHARE = 0.85;
 /** A state ends this much below where it begins, so that it does not flicker. */
@@ -27,7 +27,7 @@ const HYSTERESIS = 0.05;
 const isBeyond = (share: number, threshold: number, wasBeyond: boolean): boolean =>
   share >= (wasBeyond ? threshold - HYSTERESIS : threshold);
 
-/** Reads every second how much of its memory the process uses, so that no request has to. */
+/** Reads four times a second how much of its memory the process uses, so that no request has to. */
 export const createMemoryWatch = (read: ReadMemory, { clock, log, collect }: MemoryDeps): MemoryWatch => {
   let isTight = false;
   let isShort = false;

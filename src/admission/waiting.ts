@@ -5,6 +5,8 @@ import { createQueue, type Queue } from "./queue.ts";
 /** Who is under way and who waits; it outlives a change of the limits. */
 export interface AdmissionState {
   underWay: number;
+  /** Requests whose bodies are being read. */
+  reading: number;
   /** Those who wait to be under way. */
   readonly places: Queue;
   /** Those who are, and wait for an engine that has room. */
@@ -44,6 +46,7 @@ interface WaitingDeps {
 /** Nobody under way, nobody waiting. */
 export const createAdmissionState = (deps: { readonly clock: Clock }): AdmissionState => ({
   underWay: 0,
+  reading: 0,
   places: createQueue(deps),
   engines: createQueue(deps),
 });

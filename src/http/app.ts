@@ -50,7 +50,8 @@ export const createApp = (surface: Surface, deps: AppDeps): Hono<Env> => {
     env.client.trace?.routed(`${method} ${pattern ?? path}`);
     admission.check();
     const id = env.requestId;
-    const call = await readCall({ id, request: req.raw, path, isReplaySafe, maxBodyBytes, readBody });
+    const arrival = { id, request: req.raw, path, isReplaySafe, maxBodyBytes, readBody };
+    const call = await admission.read(async () => readCall(arrival));
     const { leave } = await admission.enter(env.client);
     try {
       // The same object: its signal is another one after an interruption.

@@ -153,6 +153,19 @@ describe("a request is turned away", () => {
     expect(counted).toEqual(["overloaded"]);
     leave(place);
     expect(() => admission.check()).not.toThrow();
-    shorten(false);
+  });
+
+  test("while memory is short and the body of another one is being read", async () => {
+    const { admission, shorten } = start();
+    shorten(true);
+    const { promise: body, resolve: end } = Promise.withResolvers<void>();
+    const reading = admission.read(async () => body);
+    expect(() => admission.check()).toThrow("short of memory");
+    end();
+    await reading;
+    expect(() => admission.check()).not.toThrow();
+    const failing = admission.read(async () => Promise.reject(new Error("no body")));
+    expect(await failing.catch(String)).toBe("Error: no body");
+    expect(() => admission.check()).not.toThrow();
   });
 });

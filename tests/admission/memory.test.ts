@@ -24,10 +24,10 @@ const start = async (initial?: number) => {
     lines,
     reads: () => reads,
     collections: () => collections,
-    /** What it says a second after so much is in use. */
+    /** What it says when it has looked after so much is in use. */
     at: async (percent: number) => {
       used = percent;
-      clock.advance(1000);
+      clock.advance(250);
       await settle();
       return [watch.isTight(), watch.isShort()];
     },

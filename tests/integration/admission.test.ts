@@ -160,6 +160,20 @@ describe("memory", () => {
     expect((await fetch(`${given.router.url}/health`)).status).toBe(200);
   });
 
+  test("that is short lets no second body come while one does", async () => {
+    await using given = await start({
+      admission: UNLIMITED,
+      readMemory: async () => ({ used: 90, limit: 100 }),
+    });
+    const head = "POST /v1/completions HTTP/1.1\r\nHost: a\r\nContent-Length: 13\r\n\r\n";
+    const first = given.send(head);
+    // Whoever comes second is looked at second.
+    while ((await fetch(`${given.router.url}/health`)).headers.get("connection") !== "close");
+    expect(await given.send(head).until(/\}\}$/)).toContain('"code":"overloaded"');
+    first.socket.write('{"model":"m"}');
+    await first.until(/data: 1/);
+  });
+
   test("that is tight closes connections with their answer", async () => {
     const answering = await startRawEngine((socket) => socket.write(rawAnswer("{}")));
     await using given = await start({

@@ -3,7 +3,7 @@ import { createLog, type WriteLine } from "../../src/core/log.ts";
 import type { ConfiguredBackend } from "../../src/config/backends.ts";
 import type { ReadMemory } from "../../src/core/memory-use.ts";
 import type { Config } from "../../src/config/config.ts";
-import { engineFetch, engineReach, systemClock, systemRandom } from "../../src/platform.ts";
+import { collectGarbage, engineFetch, engineReach, systemClock, systemRandom } from "../../src/platform.ts";
 import { createRouter, type Legacy, type Router } from "../../src/router.ts";
 import { routingBy } from "../../src/routing/index.ts";
 
@@ -93,6 +93,7 @@ export const startRouter = (options: TestRouterOptions): TestRouter => {
       random: systemRandom,
       isDraining: options.isDraining,
       readMemory: options.readMemory,
+      collect: collectGarbage,
     },
     options.previous,
   );
