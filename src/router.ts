@@ -248,7 +248,7 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
     countsStreams: config.countsStreams,
     maxAttempts: config.maxReroutes + 1,
     room: front.admission.room,
-    deadlines: config.deadlines ?? noLimits,
+    limits: config.deadlines ?? noLimits,
     requestHeaders: createRequestHeaders({
       credentials: config.access && { apiKey: engineApiKey },
       isTrusted: parseRanges(config.trustedProxies ?? []).contains,

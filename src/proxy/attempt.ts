@@ -10,7 +10,7 @@ import type { RoutePlan } from "../routing/policy.ts";
 import type { RequestLedger, Ticket } from "../stats/request-ledger.ts";
 import type { Call } from "./call.ts";
 import type { Client } from "./client.ts";
-import type { createDeadlines, Progress } from "./deadlines.ts";
+import type { Deadlines, Progress } from "./deadlines.ts";
 import { isEventStream } from "./headers.ts";
 import { type EndPhase, endLine } from "./routing-log.ts";
 import type { Answer } from "./upstream.ts";
@@ -52,7 +52,7 @@ interface AttemptDeps {
   readonly onEnded?: (() => void) | undefined;
   readonly requests: RequestLedger;
   readonly metrics: RouterMetrics;
-  readonly watchOver: ReturnType<typeof createDeadlines>;
+  readonly deadlines: Deadlines;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -61,7 +61,7 @@ const outcomeOf = (status: number): RequestOutcome =>
   status >= 500 ? "failed" : status >= 400 ? "refused" : "done";
 
 /** Keeps the accounts of attempts: the load of engines, metrics, the line for the end, the client's silence. */
-export const createAttempts = ({ requests, metrics, watchOver, onEnded, clock, log }: AttemptDeps) => {
+export const createAttempts = ({ requests, metrics, deadlines, onEnded, clock, log }: AttemptDeps) => {
   const logsEnds = log.isEnabled("debug");
 
   return (on: AttemptOn): Attempt => {
@@ -73,13 +73,13 @@ export const createAttempts = ({ requests, metrics, watchOver, onEnded, clock, l
     const ticket = requests.begin(endpoint.id, series, watcher);
     client.allowSilence();
     const { signal } = client;
-    const progress = watchOver({ call, client, url: endpoint.url, ticket });
+    const progress = deadlines.begin({ call, client, url: endpoint.url, ticket });
 
     let isOver = false;
     const end = (outcome: RequestOutcome, phase: EndPhase): void => {
       if (isOver) return;
       isOver = true;
-      progress.end();
+      deadlines.end(progress);
       ticket.end(outcome);
       onEnded?.();
       client.limitSilence();

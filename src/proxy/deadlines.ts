@@ -6,27 +6,43 @@ import type { Ticket } from "../stats/request-ledger.ts";
 import type { Call } from "./call.ts";
 import type { Client } from "./client.ts";
 import { createReachability } from "./reachability.ts";
-import { createWatch } from "./watch.ts";
-
-/** How far an attempt has come, as its deadlines need to know. */
-export interface Progress {
-  /** The head of the answer came. */
-  readonly head: () => void;
-  /** The first bytes of the answer's body came. */
-  readonly firstChunk: () => void;
-  /** The client takes nothing of what waits for it, or has begun to again. */
-  readonly stalled: (isStalled: boolean) => void;
-  /** Nothing is awaited any more. */
-  readonly end: () => void;
-}
+import { createWatch, type Watching } from "./watch.ts";
 
 /** What is watched: an attempt of a client's call. */
-interface Watched {
+interface Subject {
   readonly call: Pick<Call, "field" | "isReplaySafe" | "timeoutMs">;
   readonly client: Pick<Client, "arrivedAt" | "interrupt">;
   /** Base URL of the engine. */
   readonly url: string;
   readonly ticket: Pick<Ticket, "lastAt">;
+}
+
+/** How far an attempt has come; only the deadlines write it. */
+export interface Progress extends Subject {
+  readonly sentAt: number;
+  readonly requestAt: number;
+  watching: Watching | undefined;
+  phase: "head" | "first chunk" | "chunks" | "over";
+  stalledAt: number | undefined;
+  resumedAt: number;
+  isProbing: boolean;
+  nextProbeAt: number;
+  /** Fresh connections in a row that went unanswered while nothing came, since when. */
+  unanswered: number;
+  unansweredSince: number;
+}
+
+/** The watch over what takes too long. */
+export interface Deadlines {
+  readonly begin: (subject: Subject) => Progress;
+  /** The head of the answer came. */
+  readonly head: (attempt: Progress) => void;
+  /** The first bytes of the answer's body came, and more are to come. */
+  readonly firstChunk: (attempt: Progress) => void;
+  /** The client takes nothing of what waits for it, or has begun to again. */
+  readonly stalled: (attempt: Progress, isStalled: boolean) => void;
+  /** Nothing is awaited any more. */
+  readonly end: (attempt: Progress) => void;
 }
 
 interface DeadlineDeps {
@@ -52,97 +68,109 @@ const stalledClient = (): RouterError =>
 const tooLong = (): RouterError =>
   new RouterError("request_timeout", "The request took longer than it may.", { isPointless: true });
 
-/** Creates the watch over what takes too long; an attempt that does is interrupted with the reason. */
-export const createDeadlines = (limits: DeadlineLimits, deps: DeadlineDeps) => {
-  const { clock } = deps;
+/** When bytes last came, or were asked for. */
+const quietSince = ({ phase, ticket, resumedAt, sentAt }: Progress): number =>
+  phase === "chunks" ? Math.max(ticket.lastAt(), resumedAt) : sentAt;
+
+/** Creates the watch over attempts; one that takes too long is interrupted with the reason. */
+export const createDeadlines = (limits: DeadlineLimits, { reach, clock }: DeadlineDeps): Deadlines => {
   const { connectMs, headMs, firstChunkMs, chunkIdleMs, requestMs, clientStallMs } = limits;
-  const watch = createWatch({ clock });
-  const isSilent = createReachability({ timeoutMs: connectMs }, deps);
+  const isSilent = createReachability({ timeoutMs: connectMs }, { reach, clock });
+  const soonestMs = Math.min(connectMs, headMs, firstChunkMs);
 
-  return ({ call, client, url, ticket }: Watched): Progress => {
-    const sentAt = clock.monotonic();
-    const requestAt = client.arrivedAt + Math.min(requestMs, call.timeoutMs ?? requestMs);
-    let phase: "head" | "first chunk" | "chunks" = "head";
-    let stalledAt: number | undefined;
-    let resumedAt = sentAt;
-    let isOver = false;
-    let isProbing = false;
-    let nextProbeAt = sentAt;
-    let unanswered = 0;
-    let unansweredSince = sentAt;
-
-    const quietSince = (): number => (phase === "chunks" ? Math.max(ticket.lastAt(), resumedAt) : sentAt);
-
+  const limitOf = (attempt: Progress): { readonly at: number; readonly reason: () => RouterError } => {
+    const { phase, stalledAt, sentAt, call } = attempt;
+    if (stalledAt !== undefined) return { at: stalledAt + clientStallMs, reason: stalledClient };
+    if (phase === "chunks") return { at: quietSince(attempt) + chunkIdleMs, reason: paused };
     // Without streaming there is no early head.
-    const firstAt = (): number =>
-      sentAt +
-      (phase === "head" && call.field("stream") === true ? Math.min(headMs, firstChunkMs) : firstChunkMs);
+    const isForHead = phase === "head" && call.field("stream") === true;
+    return { at: sentAt + (isForHead ? Math.min(headMs, firstChunkMs) : firstChunkMs), reason: late };
+  };
 
-    const limit = (): { readonly at: number; readonly reason: () => RouterError } => {
-      if (stalledAt !== undefined) return { at: stalledAt + clientStallMs, reason: stalledClient };
-      return phase === "chunks"
-        ? { at: quietSince() + chunkIdleMs, reason: paused }
-        : { at: firstAt(), reason: late };
-    };
+  const probeAt = (attempt: Progress): number => {
+    if (attempt.isProbing || attempt.stalledAt !== undefined) return Number.POSITIVE_INFINITY;
+    const patience = attempt.phase === "chunks" ? STREAM_PATIENCE * connectMs : connectMs;
+    return Math.max(quietSince(attempt) + patience, attempt.nextProbeAt);
+  };
 
-    const probeAt = (): number => {
-      if (isProbing || stalledAt !== undefined) return Number.POSITIVE_INFINITY;
-      const patience = phase === "chunks" ? STREAM_PATIENCE * connectMs : connectMs;
-      return Math.max(quietSince() + patience, nextProbeAt);
-    };
+  const interrupt = (attempt: Progress, reason: RouterError): void => {
+    end(attempt);
+    attempt.client.interrupt(reason);
+  };
 
-    /** Gives the attempt up if new connections go unanswered as well while it does not move. */
-    const probe = async (): Promise<void> => {
-      const since = quietSince();
-      if (since !== unansweredSince) unanswered = 0;
-      unansweredSince = since;
-      isProbing = true;
-      const silent = await isSilent(url);
-      isProbing = false;
-      if (isOver) return;
-      unanswered = silent ? unanswered + 1 : 0;
-      const isQuiet = quietSince() === since && stalledAt === undefined;
-      if (isQuiet && unanswered >= (phase !== "chunks" && call.isReplaySafe ? 1 : SURE))
-        return interrupt(gone());
-      nextProbeAt = clock.monotonic() + (unanswered > 0 ? 0 : connectMs);
-      reconsider();
-    };
+  /** Gives an attempt up if new connections go unanswered as well while it does not move. */
+  const probe = async (attempt: Progress): Promise<void> => {
+    const since = quietSince(attempt);
+    if (since !== attempt.unansweredSince) attempt.unanswered = 0;
+    attempt.unansweredSince = since;
+    attempt.isProbing = true;
+    const silent = await isSilent(attempt.url);
+    attempt.isProbing = false;
+    if (attempt.phase === "over") return;
+    attempt.unanswered = silent ? attempt.unanswered + 1 : 0;
+    const isQuiet = quietSince(attempt) === since && attempt.stalledAt === undefined;
+    const isReplaceable = attempt.phase !== "chunks" && attempt.call.isReplaySafe;
+    if (isQuiet && attempt.unanswered >= (isReplaceable ? 1 : SURE)) return interrupt(attempt, gone());
+    attempt.nextProbeAt = clock.monotonic() + (attempt.unanswered > 0 ? 0 : connectMs);
+    reconsider(attempt);
+  };
 
-    const look = (now: number): number => {
-      const { at, reason } = limit();
-      if (now >= Math.min(at, requestAt)) {
-        interrupt(now >= requestAt ? tooLong() : reason());
-        return Number.POSITIVE_INFINITY;
-      }
-      if (now >= probeAt()) void probe();
-      return Math.min(at, requestAt, probeAt());
-    };
+  const look = (attempt: Progress, now: number): number => {
+    const { at, reason } = limitOf(attempt);
+    const { requestAt } = attempt;
+    if (now >= Math.min(at, requestAt)) {
+      interrupt(attempt, now >= requestAt ? tooLong() : reason());
+      return Number.POSITIVE_INFINITY;
+    }
+    if (now >= probeAt(attempt)) void probe(attempt);
+    return Math.min(at, requestAt, probeAt(attempt));
+  };
 
-    const watching = watch.add(Math.min(sentAt + Math.min(connectMs, headMs, firstChunkMs), requestAt), look);
-    const end = (): void => {
-      isOver = true;
-      watching[Symbol.dispose]();
-    };
-    const reconsider = (): void => watching.by(Math.min(limit().at, probeAt()));
-    const interrupt = (reason: RouterError): void => {
-      end();
-      client.interrupt(reason);
-    };
+  const watch = createWatch({ clock });
+  const reconsider = (attempt: Progress): void =>
+    attempt.watching?.by(Math.min(limitOf(attempt).at, probeAt(attempt)));
+  const end = (attempt: Progress): void => {
+    attempt.phase = "over";
+    attempt.watching?.[Symbol.dispose]();
+  };
 
-    return {
-      head: () => {
-        phase = "first chunk";
-      },
-      firstChunk: () => {
-        phase = "chunks";
-        reconsider();
-      },
-      stalled: (isStalled) => {
-        resumedAt = clock.monotonic();
-        stalledAt = isStalled ? resumedAt : undefined;
-        reconsider();
-      },
-      end,
-    };
+  return {
+    begin: ({ call, client, url, ticket }) => {
+      const sentAt = clock.monotonic();
+      const requestAt = client.arrivedAt + Math.min(requestMs, call.timeoutMs ?? requestMs);
+      const attempt: Progress = {
+        call,
+        client,
+        url,
+        ticket,
+        sentAt,
+        requestAt,
+        watching: undefined,
+        phase: "head",
+        stalledAt: undefined,
+        resumedAt: sentAt,
+        isProbing: false,
+        nextProbeAt: sentAt,
+        unanswered: 0,
+        unansweredSince: sentAt,
+      };
+      const dueAt = Math.min(sentAt + soonestMs, requestAt);
+      attempt.watching = watch.add(dueAt, (now) => look(attempt, now));
+      return attempt;
+    },
+    head: (attempt) => {
+      attempt.phase = "first chunk";
+    },
+    firstChunk: (attempt) => {
+      attempt.phase = "chunks";
+      reconsider(attempt);
+    },
+    stalled: (attempt, isStalled) => {
+      if (attempt.phase === "over") return;
+      attempt.resumedAt = clock.monotonic();
+      attempt.stalledAt = isStalled ? attempt.resumedAt : undefined;
+      reconsider(attempt);
+    },
+    end,
   };
 };

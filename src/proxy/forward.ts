@@ -46,7 +46,7 @@ interface ForwardDeps {
   readonly countsStreams: boolean;
   /** Attempts that are made for one request at most. */
   readonly maxAttempts: number;
-  readonly deadlines: DeadlineLimits;
+  readonly limits: DeadlineLimits;
   readonly requestHeaders: RequestHeaders;
   /** Absent where every engine has room for all. */
   readonly room?: EngineRoom | undefined;
@@ -76,14 +76,15 @@ const describe = ({ answer, error }: Outcome): string =>
 export const createForward = (deps: ForwardDeps): Forward => {
   const { requests, room } = deps;
   const { fleet, policy, metrics, aliases, countsStreams, maxAttempts, fetch, clock, log, onRouted } = deps;
+  const deadlines = createDeadlines(deps.limits, deps);
   const begin = createAttempts({
     ...deps,
-    watchOver: createDeadlines(deps.deadlines, deps),
+    deadlines,
     onEnded: room?.freed,
   });
   const budget = createRetryBudget();
   const failOver = createFailover({ ...deps, budget });
-  const respond = createRespond(deps);
+  const respond = createRespond({ ...deps, deadlines });
   const logsReasons = log.isEnabled("debug");
 
   const firstLine = (call: Call, client: Client, { endpoint, sessionId }: RoutePlan): string =>
@@ -123,11 +124,11 @@ export const createForward = (deps: ForwardDeps): Forward => {
         fetch,
         endpoint.url + message.path,
         { ...message, signal },
-        { isReplaySafe: call.isReplaySafe, onHead: progress.head },
+        { isReplaySafe: call.isReplaySafe, onHead: () => deadlines.head(progress) },
       );
       waited.ms += clock.monotonic() - sentAt;
       attempt.begun(answer);
-      if (answer.rest) progress.firstChunk();
+      if (answer.rest) deadlines.firstChunk(progress);
       const failure = answer.rest ? undefined : failureOfStatus(answer.status);
       if (failure) attempt.answered(answer.status);
       return { answer, failure };

@@ -4,6 +4,7 @@ import { describeError, RouterError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import type { RouterMetrics } from "../metrics/router-metrics.ts";
 import type { Attempt } from "./attempt.ts";
+import type { Deadlines } from "./deadlines.ts";
 import { failureEvent } from "./failure-event.ts";
 import { headersForClient, isEventStream } from "./headers.ts";
 import { relay } from "./relay.ts";
@@ -16,6 +17,7 @@ import { readUsage } from "./usage.ts";
 interface RespondDeps {
   readonly metrics: RouterMetrics;
   readonly answerFields: AnswerFields;
+  readonly deadlines: Pick<Deadlines, "stalled">;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -26,7 +28,7 @@ export type Respond = (attempt: Attempt, answer: Answer, engineMs: number) => Re
 const cutShort = new RouterError("upstream_reset", "The engine ended its answer before it was complete.");
 
 /** Creates the way of an answer to the client: its head at once, its body as it comes. */
-export const createRespond = ({ metrics, answerFields, clock, log }: RespondDeps): Respond => {
+export const createRespond = ({ metrics, answerFields, deadlines, clock, log }: RespondDeps): Respond => {
   const headOf = (
     { call, client, endpoint, plan }: Attempt,
     { status, headers }: Answer,
@@ -69,7 +71,7 @@ export const createRespond = ({ metrics, answerFields, clock, log }: RespondDeps
         tail.add(chunk);
         ticket.chunk();
       },
-      onStall: progress.stalled,
+      onStall: (isStalled) => deadlines.stalled(progress, isStalled),
       checkEnd: () => {
         if (!isReadable || status !== 200) return;
         const { isComplete, errorStatus } = readStreamEnd(call.path, tailText(tail.last(), tail.before()));
