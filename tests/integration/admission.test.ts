@@ -93,7 +93,8 @@ describe("more requests than may be under way", () => {
       const askedAt = performance.now();
       client.socket[how]();
       await whenWaiting(router, 0);
-      expect(performance.now() - askedAt).toBeLessThan(100);
+      // Far less than the time for which it would have waited; to look takes a while on a busy machine.
+      expect(performance.now() - askedAt).toBeLessThan(1000);
       end(0);
       end(1);
       while ((await scrape(router)).value("vllm_router_requests_under_way") !== 0);
