@@ -32,8 +32,7 @@ export const createSamples = (): Samples => {
       const sorted = values.slice(0, count).sort();
       return shares.map((share) => sorted[Math.max(0, Math.ceil(share * count) - 1)] ?? 0);
     },
-    countUpTo: (limit) =>
-      values.subarray(0, count).reduce((sum_, value) => sum_ + (value <= limit ? 1 : 0), 0),
+    countUpTo: (limit) => values.subarray(0, count).filter((value) => value <= limit).length,
   };
 };
 

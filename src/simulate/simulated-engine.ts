@@ -131,6 +131,16 @@ export const createSimulatedEngine = (
     awaitEnd(Infinity);
   };
 
+  const totals = (): EngineTotals => {
+    const { preemptions, prefixQueries, prefixHits } = scheduler.totals();
+    return {
+      busyMs: past.busyMs + busyMs,
+      preemptions: past.preemptions + preemptions,
+      prefixQueries: past.prefixQueries + prefixQueries,
+      prefixHits: past.prefixHits + prefixHits,
+    };
+  };
+
   return {
     submit: (spec, job) => {
       const blocks = Math.ceil((spec.promptTokens + spec.outputTokens) / config.blockSize);
@@ -190,14 +200,4 @@ export const createSimulatedEngine = (
     decoding: () => decoding,
     cachedTokens: (spec) => scheduler.cachedTokens(spec),
   };
-
-  function totals(): EngineTotals {
-    const { preemptions, prefixQueries, prefixHits } = scheduler.totals();
-    return {
-      busyMs: past.busyMs + busyMs,
-      preemptions: past.preemptions + preemptions,
-      prefixQueries: past.prefixQueries + prefixQueries,
-      prefixHits: past.prefixHits + prefixHits,
-    };
-  }
 };

@@ -1,4 +1,4 @@
-import type { Random } from "../random.ts";
+import { exponential, type Random } from "../random.ts";
 import type { Span } from "../prompt.ts";
 
 /** A request of a workload, without what it says. */
@@ -57,7 +57,7 @@ export function* poisson(
 ): Generator<WorkloadRequest> {
   let atMs = 0;
   for (let index = 0; index < requests; index += 1) {
-    atMs += (-1000 * Math.log(1 - random())) / perSecond;
+    atMs += exponential(random, 1000 / perSecond);
     yield create(atMs);
   }
 }
