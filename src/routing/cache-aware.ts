@@ -28,19 +28,23 @@ const PATIENCE = 1.5;
 const MOST_BUSY = 0.9;
 
 /**
- * Milliseconds until an engine has computed the prompts that it has. One that is silent for longer than they should
- * have taken is taken to be silent as long again.
+ * Milliseconds until an engine has computed the prompts that it has, at so many for a token. One that is silent for
+ * longer than they should have taken is taken to be silent as long again.
  */
-const queueMs = ({ speed, waitingTokens, quiet, awaited, servedAt }: ServingEngine, at: number): number => {
-  const workMs = speed.tokensMs(Math.max(0, waitingTokens - quiet.computedBy(at)));
+const queueMs = (
+  { waitingTokens, quiet, awaited, servedAt }: ServingEngine,
+  at: number,
+  msPerToken: number,
+): number => {
+  const workMs = Math.max(0, waitingTokens - quiet.computedBy(at)) * msPerToken;
   return awaited === 0 ? workMs : Math.max(workMs, at - servedAt - workMs);
 };
 
 const createCacheAware = (_options: unknown, { random }: PolicyDeps): RoutingPolicy => {
   const demand = createDemand();
-  const openSpeed = createSpeeds();
+  const speeds = createSpeeds();
   const book = createEngineBook((): Service => ({
-    speed: openSpeed(),
+    speed: speeds.open(),
     servedAt: 0,
     awaited: 0,
     quiet: createQuietRequests(),
@@ -53,28 +57,30 @@ const createCacheAware = (_options: unknown, { random }: PolicyDeps): RoutingPol
       demand.arrived(at);
       const perMs = demand.perMs() / engines.length;
       const idle = 1 - Math.min(MOST_BUSY, demand.busy() / engines.length);
-      const missingOn = (engine: (typeof engines)[0]): number => Math.max(1, tokens - cachedOn(engine));
+      const { fixed, perToken, perStream } = speeds.prices();
+      let most = 0;
 
       const costOn = (engine: (typeof engines)[0]): number => {
-        const { speed, decoding } = engine;
-        const wait = queueMs(engine, at);
-        const own = speed.tokensMs(missingOn(engine));
+        const { decoding } = engine;
+        const factor = engine.speed.factor();
+        const wait = queueMs(engine, at, factor * perToken);
+        const cached = cachedOn(engine);
+        if (cached > most) most = cached;
+        const own = factor * perToken * Math.max(1, tokens - cached);
         // Those who come while the engine is busy wait longer by what this request takes.
         const delayed = (own * perMs * (wait + own / 2)) / idle;
         const stalled = PRICE_OF_STALL * own * decoding;
-        const beside = TOKENS_BESIDE * (speed.fixedMs(decoding) - speed.fixedMs(0));
-        return wait + own + speed.fixedMs(decoding) + delayed + stalled + beside;
+        const beside = factor * (fixed + (1 + TOKENS_BESIDE) * perStream * decoding);
+        return wait + own + beside + delayed + stalled;
       };
 
       const engine = leastOf(engines, costOn, random);
-      const missing = missingOn(engine);
       const cached = cachedOn(engine);
-      let most = 0;
-      for (const other of engines) most = Math.max(most, cachedOn(other));
+      const missing = Math.max(1, tokens - cached);
       const rule = most === 0 ? "cold" : cached < most ? "spread" : "prefix";
       const ownMs = engine.speed.tokensMs(missing);
       demand.took(ownMs);
-      const reason = `${Math.round(cached)} of ${Math.round(tokens)} tokens cached, ${Math.round(queueMs(engine, at))} ms queue, ${Math.round(ownMs)} ms to compute, ${describeLoad(engine)}`;
+      const reason = `${Math.round(cached)} of ${Math.round(tokens)} tokens cached, ${Math.round(queueMs(engine, at, engine.speed.tokensMs(1)))} ms queue, ${Math.round(ownMs)} ms to compute, ${describeLoad(engine)}`;
       const plan = planOn(engine, rule, reason);
       const isStream = request.field("stream") === true;
       return { ...plan, watcher: timing(engine, plan.watcher, { at, missing, isStream }) };
@@ -111,7 +117,9 @@ const timing = (
       isAwaited = isStream;
       const { speed } = engine;
       const dueAt =
-        at + PATIENCE * (queueMs(engine, at) + speed.tokensMs(missing) + speed.fixedMs(streamsBefore));
+        at +
+        PATIENCE *
+          (queueMs(engine, at, speed.tokensMs(1)) + speed.tokensMs(missing) + speed.fixedMs(streamsBefore));
       if (isAwaited) engine.awaited += 1;
       else quiet = engine.quiet.add(dueAt, missing);
       watcher.began();

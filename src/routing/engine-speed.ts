@@ -1,5 +1,21 @@
+/** Milliseconds until an answer of the mean engine begins. */
+export interface Prices {
+  readonly fixed: number;
+  readonly perToken: number;
+  /** For each answer that streams. */
+  readonly perStream: number;
+}
+
+/** What is known of the speeds of a fleet's engines. */
+export interface Speeds {
+  readonly open: () => EngineSpeed;
+  readonly prices: () => Prices;
+}
+
 /** How long an engine takes until an answer begins. */
 export interface EngineSpeed {
+  /** So many times as long as the mean engine. */
+  readonly factor: () => number;
   /** Milliseconds that so many prompt tokens take. */
   readonly tokensMs: (tokens: number) => number;
   /** Milliseconds beside the tokens, with so many answers that stream. */
@@ -67,6 +83,7 @@ const createModel = () => {
   };
 
   return {
+    prices: (): Prices => ({ fixed: model[0], perToken: model[1], perStream: model[2] }),
     tokensMs: (tokens: number): number => model[1] * tokens,
     fixedMs: (streams: number): number => model[0] + model[2] * streams,
     observe: (tokens: number, streams: number, ms: number, scatter: number): void => {
@@ -87,13 +104,14 @@ const createModel = () => {
  * Speeds of the engines of a fleet, learned from how long they took: what work costs is learned from all of them, and
  * of each engine how many times as long it takes. An outlier counts for no more than the farthest that is none.
  */
-export const createSpeeds = (): (() => EngineSpeed) => {
+export const createSpeeds = (): Speeds => {
   const fleet = createModel();
-  return () => {
+  const open = (): EngineSpeed => {
     let took = LIKENESS_MS;
     let expected = LIKENESS_MS;
     let factor = 1;
     return {
+      factor: () => factor,
       tokensMs: (tokens) => factor * fleet.tokensMs(tokens),
       fixedMs: (streams) => factor * fleet.fixedMs(streams),
       observe: (tokens, streams, ms) => {
@@ -109,4 +127,5 @@ export const createSpeeds = (): (() => EngineSpeed) => {
       },
     };
   };
+  return { open, prices: fleet.prices };
 };

@@ -28,14 +28,17 @@ const createLoadAware = (
       for (const engine of engines) sum += requestsOn(engine);
       const mean = sum / engines.length;
       const shareOn = (engine: (typeof engines)[0]): number => cachedOn(engine) / Math.max(1, tokens);
+      let best = 0;
       const engine = leastOf(
         engines,
-        (each) => (beta * (requestsOn(each) - mean)) / Math.max(1, mean) - shareOn(each),
+        (each) => {
+          const share = shareOn(each);
+          if (share > best) best = share;
+          return (beta * (requestsOn(each) - mean)) / Math.max(1, mean) - share;
+        },
         random,
       );
       const share = shareOn(engine);
-      let best = share;
-      for (const other of engines) best = Math.max(best, shareOn(other));
       const rule = best === 0 ? "cold" : share < best ? "spread" : "prefix";
       return planOn(engine, rule, `${Math.round(share * 100)} % cached, ${describeLoad(engine)}`);
     },

@@ -31,12 +31,15 @@ const chunkEnds = (bytes: Uint8Array): Int32Array => {
     );
   }
   const ends: number[] = [];
-  let characters = 0;
+  let room = CHUNK;
   for (let at = 0; at < bytes.length && ends.length < MAX_CHUNKS; at += 1) {
     const isContinuation = ((bytes[at] ?? 0) & 0xc0) === 0x80;
     if (isContinuation) continue;
-    if (characters > 0 && characters % CHUNK === 0) ends.push(at);
-    characters += 1;
+    if (room === 0) {
+      ends.push(at);
+      room = CHUNK;
+    }
+    room -= 1;
   }
   if (ends.length < MAX_CHUNKS) ends.push(bytes.length);
   return Int32Array.from(ends);

@@ -42,6 +42,9 @@ const NONE = -1;
 /** The table begins with so many entries and doubles. */
 const FIRST_SIZE = 4096;
 
+const blockBytes = (ends: Int32Array, index: number): number =>
+  (ends[index] ?? 0) - (index === 0 ? 0 : (ends[index - 1] ?? 0));
+
 const bucketsFor = (size: number): Int32Array => new Int32Array(2 ** Math.ceil(Math.log2(size))).fill(NONE);
 
 /**
@@ -229,31 +232,41 @@ export const createPrefixIndex = ({ capacity }: { readonly capacity: number }): 
     insert: ({ count, hashes, ends }, engine) => {
       const group = engine >>> 5;
       const bit = 1 << (engine & 31);
-      let added = 0;
+      const missing: number[] = [];
+      let bytes = 0;
+      for (let index = 0; index < count; index += 1) {
+        const entry = find(inGroup(hashes[2 * index] ?? 0, group), hashes[2 * index + 1] ?? 0);
+        if (entry !== NONE) put(entry, RECENT, word(entry, RECENT) | bit);
+        if (entry !== NONE && (word(entry, HOLDERS) & bit) !== 0) continue;
+        missing.push(index);
+        bytes += blockBytes(ends, index);
+      }
+      // Room is made before the new blocks are there, in one round at most: what was just used stays.
+      hold(engine, bytes);
+      for (
+        let left = Math.min(used, (missing.length + 1) * STEPS_PER_BLOCK);
+        left > 0 && isOverfull();
+        left -= 1
+      ) {
+        step(false);
+      }
       // From the end, so that the hand meets the end before the beginning: engines evict in that order.
-      for (let index = count - 1; index >= 0; index -= 1) {
+      for (let index = missing.pop(); index !== undefined; index = missing.pop()) {
         const low = inGroup(hashes[2 * index] ?? 0, group);
         const high = hashes[2 * index + 1] ?? 0;
-        let entry = find(low, high);
-        const length = (ends[index] ?? 0) - (index === 0 ? 0 : (ends[index - 1] ?? 0));
-        if (entry === NONE) {
-          entry = allocate();
-          put(entry, HASH_LOW, low);
-          put(entry, HASH_HIGH, high);
-          put(entry, HOLDERS, bit);
-          put(entry, RECENT, 0);
-          put(entry, KIND, (group << LENGTH_BITS) | length);
-          link(entry);
-        } else {
-          const holders = word(entry, HOLDERS);
-          put(entry, RECENT, word(entry, RECENT) | bit);
-          if ((holders & bit) !== 0) continue;
-          put(entry, HOLDERS, holders | bit);
+        const shared = find(low, high);
+        if (shared !== NONE) {
+          put(shared, HOLDERS, word(shared, HOLDERS) | bit);
+          continue;
         }
-        added += 1;
-        hold(engine, length);
+        const entry = allocate();
+        put(entry, HASH_LOW, low);
+        put(entry, HASH_HIGH, high);
+        put(entry, HOLDERS, bit);
+        put(entry, RECENT, bit);
+        put(entry, KIND, (group << LENGTH_BITS) | blockBytes(ends, index));
+        link(entry);
       }
-      for (let left = (added + 1) * STEPS_PER_BLOCK; left > 0 && isOverfull(); left -= 1) step(false);
     },
 
     truncate: ({ count, hashes, ends }, engine, bytes) => {

@@ -5,7 +5,7 @@ import { createSpeeds } from "../../src/routing/engine-speed.ts";
 const observed = (
   { perToken, perStream, fixed }: Readonly<Record<"perToken" | "perStream" | "fixed", number>>,
   { count = 200, outlierEvery = Infinity } = {},
-  speed = createSpeeds()(),
+  speed = createSpeeds().open(),
 ) => {
   for (let index = 1; index <= count; index += 1) {
     const tokens = 100 + ((index * 7919) % 4000);
@@ -22,7 +22,7 @@ const fast = { perToken: 0.05, perStream: 0.2, fixed: 5 };
 
 describe("the speed of an engine", () => {
   test("is sane before anything was observed: thousands of tokens a second", () => {
-    const speed = createSpeeds()();
+    const speed = createSpeeds().open();
     expect(1000 / speed.tokensMs(1)).toBeWithin(2000, 20_000);
     expect(speed.fixedMs(0)).toBeWithin(1, 100);
   });
@@ -52,7 +52,7 @@ describe("the speed of an engine", () => {
   });
 
   test("is that of its like where it differs by chance, and its own where it differs", () => {
-    const open = createSpeeds();
+    const { open } = createSpeeds();
     const [one, like] = [open(), open()];
     for (let index = 0; index < 100; index += 1) {
       const tokens = 100 + ((index * 7919) % 4000);
@@ -66,13 +66,13 @@ describe("the speed of an engine", () => {
   });
 
   test("of a new engine is that of the fleet", () => {
-    const open = createSpeeds();
+    const { open } = createSpeeds();
     const known = observed(slow, {}, open());
     expect(open().tokensMs(1000)).toBeCloseTo(known.tokensMs(1000), 0);
   });
 
   test("stays a speed, whatever is observed", () => {
-    const speed = createSpeeds()();
+    const speed = createSpeeds().open();
     for (const ms of [0, 0, 1e9, 0, -5, 1e9, 0, 0, 0]) speed.observe(100_000, 1000, ms);
     for (let index = 0; index < 10_000; index += 1) speed.observe(1, 0, 0);
     expect(speed.tokensMs(1)).toBeGreaterThan(0);

@@ -132,6 +132,19 @@ describe("memory is bounded", () => {
     expect(index.heldBy(small)).toBe(0);
   });
 
+  test("what an engine has just been sent is not what makes way, however full it is", () => {
+    const index = createPrefixIndex({ capacity: 100_000 });
+    const places = engines(index, 8);
+    for (const place of places) index.limit(place, 2_000_000);
+    for (let round = 0; round < 400; round += 1) {
+      const blocks = blocksOf({ root: `${round % 50}`, bytes: new Uint8Array(1024 * 1024) });
+      const place = places[(round * 5) % 8] ?? 0;
+      index.insert(blocks, place);
+      expect(index.match(blocks)[place]).toBe(1024 * 1024);
+    }
+    for (const place of places) expect(index.heldBy(place)).toBeLessThan(4_000_000);
+  });
+
   test("places of engines that are gone are used again, without what their last engines held", () => {
     const index = createPrefixIndex({ capacity: 10_000 });
     const stays = index.add();
