@@ -114,22 +114,6 @@ describe("bun run build", () => {
 });
 
 describe("the executable", () => {
-  test("takes nothing from .env, bunfig.toml or package.json in its working directory", async () => {
-    const hostile = join(folder, "hostile");
-    await Bun.write(join(hostile, ".env"), "VLLM_ROUTER_PORT=4321\n");
-    await Bun.write(join(hostile, "bunfig.toml"), 'preload = ["./intruder.ts"]\n');
-    await Bun.write(join(hostile, "tsconfig.json"), "{");
-    await Bun.write(join(hostile, "package.json"), "{");
-    await Bun.write(join(hostile, "intruder.ts"), 'console.log("intruder");\n');
-    const args = ["check", "http://127.0.0.1:9"];
-    const here = await run([executable, ...args], hostile);
-    expect(here.code).toBe(0);
-    expect(here).toEqual(await run([executable, ...args], folder));
-    // The same folder does reach a Bun that was not told otherwise, so the trap is a real one.
-    const plain = await run([process.execPath, join(repository, "src/main.ts"), ...args], hostile);
-    expect(plain.stdout + plain.stderr).toContain("intruder");
-  });
-
   test("holds no path of the machine that it was built on", async () => {
     const bytes = Buffer.from(await Bun.file(executable).arrayBuffer());
     expect(bytes.includes(repository)).toBe(false);

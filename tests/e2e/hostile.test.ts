@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startChild } from "../cli/child.ts";
-import { builtBinary } from "../support/binary.ts";
+import { builtBinary, repository } from "../support/binary.ts";
 import { rawAnswer, startRawEngine } from "../support/raw-engine.ts";
 import { startServing } from "../support/serving-process.ts";
 
@@ -20,6 +20,17 @@ beforeAll(async () => {
   await Bun.write(join(folder, "intruder.ts"), 'console.log("intruder");\n');
 });
 afterAll(async () => rm(folder, { recursive: true }));
+
+test("the folder does reach a Bun that was not told otherwise", async () => {
+  const child = Bun.spawn(
+    [process.execPath, join(repository, "src/main.ts"), "check", "http://127.0.0.1:9"],
+    {
+      cwd: folder,
+      stdio: ["ignore", "pipe", "ignore"],
+    },
+  );
+  expect(await child.stdout.text()).toContain("intruder");
+});
 
 test("a router serves from a hostile folder, past the proxies of its environment", async () => {
   await using trap = await startRawEngine((socket) => socket.write(rawAnswer("trapped")));
