@@ -15,8 +15,8 @@ type State =
 
 const MAX_LINE = 64 * 1024;
 
-/** Reads one answer framed by a length or by chunks, however its bytes are cut. */
-export const createAnswerReader = (): AnswerReader => {
+/** Reads one answer framed by a length or by chunks, however its bytes are cut; `onBody` gets those of its body. */
+export const createAnswerReader = (onBody?: (bytes: Buffer) => void): AnswerReader => {
   let state: State = { kind: "line", of: "head" };
   let line = "";
   let status = 0;
@@ -69,6 +69,7 @@ export const createAnswerReader = (): AnswerReader => {
         switch (state.kind) {
           case "bytes": {
             const taken = Math.min(state.left, bytes.length - at);
+            onBody?.(bytes.subarray(at, at + taken));
             at += taken;
             bodyBytes += taken;
             state.left -= taken;

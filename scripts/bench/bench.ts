@@ -2,72 +2,16 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { checkAnswers } from "./check-answers.ts";
-import { freePorts, startChild } from "./child.ts";
-import type { Contender } from "./contenders.ts";
 import { describeMachine } from "./machine.ts";
-import { closedLoopBy, type LoadSetup, measure, type Sample, type Target } from "./measure.ts";
+import { closedLoopBy, type LoadSetup, measure, type Sample } from "./measure.ts";
+import { measureHeld } from "./measure-held.ts";
 import type { BenchOptions } from "./options.ts";
-import { choosePlacement, onCpu, type Placement } from "./placement.ts";
+import { choosePlacement } from "./placement.ts";
 import type { Report } from "./report.ts";
+import { type Bench, engineCount, startContender, startEngines, type Started } from "./servers.ts";
 import { summarize } from "./summary.ts";
 
-const ENGINES = 2;
 const root = dirname(dirname(import.meta.dir));
-
-interface Bench {
-  readonly folder: string;
-  readonly placement: Placement | undefined;
-  readonly children: AsyncDisposableStack;
-  readonly binary: string | undefined;
-  readonly pythonRouter: string | undefined;
-}
-
-const startEngines = async (
-  count: number,
-  { folder, placement, children }: Bench,
-): Promise<readonly number[]> => {
-  const ports = freePorts(count);
-  const script = join(root, "scripts/bench/fixed-engine.ts");
-  children.use(
-    await startChild({
-      name: "engine",
-      command: onCpu(placement?.engine, [process.execPath, script, ...ports.map(String)]),
-      cwd: folder,
-      outputFile: join(folder, "engine.log"),
-      ports,
-    }),
-  );
-  return ports;
-};
-
-const startContender = async (
-  { name, launch, engines: count = ENGINES }: Contender,
-  ports: readonly number[],
-  { folder, placement, children, binary, pythonRouter }: Bench,
-): Promise<Target | { readonly missing: string }> => {
-  const [port = 0] = freePorts(1);
-  const urls = ports.slice(0, count).map((engine) => `http://127.0.0.1:${engine}`);
-  const plan = await launch({ port, engines: urls, folder, root, binary, pythonRouter });
-  switch (plan.kind) {
-    case "missing":
-      return { missing: plan.reason };
-    case "none":
-      return { name, port: ports[0] ?? 0, pid: undefined };
-    case "process": {
-      const { pid } = children.use(
-        await startChild({
-          name,
-          command: onCpu(placement?.contender, plan.command),
-          env: plan.env,
-          cwd: folder,
-          outputFile: join(folder, `${name}.log`),
-          ports: [port],
-        }),
-      );
-      return { name, port, pid };
-    }
-  }
-};
 
 /**
  * Starts the engine and every contender, sees that all answers are right, then measures one after the other,
@@ -78,11 +22,13 @@ export const runBench = async (
   children: AsyncDisposableStack,
   progress: (line: string) => void,
 ): Promise<Report> => {
+  const { workloads, heldWorkloads, contenders, rounds, seconds, warmUpSeconds, connections } = options;
   const machine = await describeMachine();
   const placement = await choosePlacement();
   const folder = await mkdtemp(join(tmpdir(), "vllm-router-bench-"));
   children.defer(async () => rm(folder, { recursive: true, force: true }));
   const bench: Bench = {
+    root,
     folder,
     placement,
     children,
@@ -90,17 +36,16 @@ export const runBench = async (
     pythonRouter: options.pythonRouter,
   };
 
-  const most = Math.max(...options.contenders.map(({ engines = ENGINES }) => engines));
+  const most = Math.max(...contenders.map(engineCount));
   const engines = await startEngines(most, bench);
-  const targets: Target[] = [];
+  const targets: Started[] = [];
   const missing = new Map<string, string>();
-  for (const contender of options.contenders) {
+  for (const contender of contenders) {
     const started = await startContender(contender, engines, bench);
     if ("missing" in started) missing.set(contender.name, started.missing);
     else targets.push(started);
   }
 
-  const { workloads, rounds, seconds, warmUpSeconds, connections } = options;
   const load: LoadSetup = {
     root,
     folder,
@@ -125,17 +70,26 @@ export const runBench = async (
     }
   }
 
+  for (const target of targets) await target.stop();
+
+  const { held, samples: heldSamples } = await measureHeld(
+    { workloads: heldWorkloads, contenders, rounds, engines },
+    bench,
+    { ...load, warmUpSeconds },
+    progress,
+  );
+
   return {
     machine,
     settings: {
       rounds,
       seconds,
-      engines: ENGINES,
+      engines: engineCount({}),
       router: options.binary === undefined ? "source" : "executable",
       placement: placement ?? "none",
       closedLoop: closedLoopBy(load),
     },
-    contenders: options.contenders.map(({ name, summary }) => {
+    contenders: contenders.map(({ name, summary }) => {
       const reason = missing.get(name);
       return reason === undefined ? { name, summary } : { name, summary, missing: reason };
     }),
@@ -148,6 +102,8 @@ export const runBench = async (
       pieces: workload.answer.pieces.length,
       rows: targets.map(({ name }) => summarize(name, workload, samples)),
     })),
+    held,
     samples,
+    heldSamples,
   };
 };

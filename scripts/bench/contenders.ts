@@ -99,7 +99,7 @@ export const contenders: readonly Contender[] = [
       const nginx = findNginx();
       if (nginx === undefined) return { kind: "missing", reason: "nginx is not installed" };
       const own = join(folder, "nginx");
-      await mkdir(own);
+      await mkdir(own, { recursive: true });
       const config = join(own, "nginx.conf");
       const isRoot = process.getuid?.() === 0;
       await Bun.write(config, nginxConfig({ port, engines, folder: own, isRoot }));

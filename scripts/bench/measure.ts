@@ -51,7 +51,8 @@ export interface LoadSetup {
 /** Connections that an open loop starts with; it opens more when answers are late. */
 const OPEN_LOOP_CONNECTIONS = 32;
 
-const generate = async <Result>({ root, cpu }: LoadSetup, job: LoadJob): Promise<Result> => {
+/** Runs the load generator and gives what it saw. */
+export const generate = async <Result>({ root, cpu }: LoadSetup, job: LoadJob): Promise<Result> => {
   const script = join(root, "scripts/bench/load.ts");
   return JSON.parse(await outputOf(onCpu(cpu, [process.execPath, script, JSON.stringify(job)]))) as Result;
 };

@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { type Contender, contenders, contendersOf, sets } from "./contenders.ts";
+import { type HeldWorkload, heldWorkloads } from "./held-workloads.ts";
 import { type Workload, workloads } from "./workloads.ts";
 
 /** What a run of the benchmark does. */
@@ -13,6 +14,7 @@ export interface BenchOptions {
   readonly connections: number | undefined;
   readonly contenders: readonly Contender[];
   readonly workloads: readonly Workload[];
+  readonly heldWorkloads: readonly HeldWorkload[];
   /** Absolute, as are the other paths. */
   readonly binary: string | undefined;
   readonly pythonRouter: string | undefined;
@@ -21,6 +23,8 @@ export interface BenchOptions {
 
 const list = (rows: readonly { readonly name: string; readonly summary: string }[]): string =>
   rows.map(({ name, summary }) => `  ${name.padEnd(20)}${summary}`).join("\n");
+
+const allWorkloads = [...workloads, ...heldWorkloads];
 
 /** What `--help` prints. */
 export const usage = `Usage: bun run bench [options]
@@ -43,7 +47,7 @@ Contenders:
 ${list(contenders)}
 
 Workloads:
-${list(workloads)}
+${list(allWorkloads)}
 `;
 
 const chosen = <Row extends { readonly name: string }>(
@@ -98,6 +102,9 @@ export const parseOptions = (args: readonly string[]): BenchOptions | "help" => 
     },
   });
   if (values.help) return "help";
+  const chosenWorkloads = new Set(
+    chosen("--workloads", values.workloads, allWorkloads).map(({ name }) => name),
+  );
   const seconds = positive("--seconds", values.seconds) ?? (values.quick ? 1 : 3);
   return {
     rounds: count("--rounds", values.rounds) ?? (values.quick ? 1 : 5),
@@ -108,7 +115,8 @@ export const parseOptions = (args: readonly string[]): BenchOptions | "help" => 
       values.contenders === undefined
         ? contendersOf(setNamed(values.set))
         : chosen("--contenders", values.contenders, contenders),
-    workloads: chosen("--workloads", values.workloads, workloads),
+    workloads: workloads.filter(({ name }) => chosenWorkloads.has(name)),
+    heldWorkloads: heldWorkloads.filter(({ name }) => chosenWorkloads.has(name)),
     binary: values.binary && resolve(values.binary),
     pythonRouter: values["python-router"] && resolve(values["python-router"]),
     jsonFile: values.json && resolve(values.json),

@@ -11,6 +11,9 @@ export const staticFlags = ({ port, engines }: Setup): readonly string[] => {
   return [...listen, "--service-discovery", "static", ...discovery];
 };
 
+/** The most streams that a workload holds are more than the router takes by default. */
+const roomForAll = ["--max-concurrent-requests", "8192"];
+
 const router =
   (...flags: readonly string[]): Contender["launch"] =>
   async (setup) => {
@@ -18,7 +21,10 @@ const router =
     const program = binary === undefined ? [process.execPath, join(root, "src/main.ts")] : [binary];
     // Nobody has to learn that it ends.
     const ending = ["--drain-delay-seconds", "0"];
-    return { kind: "process", command: [...program, ...staticFlags(setup), ...ending, ...flags] };
+    return {
+      kind: "process",
+      command: [...program, ...staticFlags(setup), ...ending, ...roomForAll, ...flags],
+    };
   };
 
 const session = ["--routing-logic", "session", "--session-key", "x-user-id"];

@@ -1,9 +1,12 @@
 import { FLOOR } from "./contenders.ts";
+import { type HeldReport, heldText } from "./held-report.ts";
+import type { HeldSample } from "./held-summary.ts";
 import type { Machine } from "./machine.ts";
 import type { Sample } from "./measure.ts";
 import type { Placement } from "./placement.ts";
-import { type Spread, spread } from "./statistics.ts";
+import { spread } from "./statistics.ts";
 import type { Summary } from "./summary.ts";
+import { type Column, median, ranged, tableOf } from "./text-table.ts";
 import type { Workload } from "./workloads.ts";
 
 /** Everything that a run found out; `--json` writes it. */
@@ -24,7 +27,9 @@ export interface Report {
     readonly missing?: string;
   }[];
   readonly workloads: readonly WorkloadReport[];
+  readonly held: readonly HeldReport[];
   readonly samples: readonly Sample[];
+  readonly heldSamples: readonly HeldSample[];
 }
 
 /** One table. */
@@ -35,28 +40,13 @@ interface WorkloadReport extends Pick<Workload, "name" | "summary" | "ratePerSec
   readonly rows: readonly Summary[];
 }
 
-interface Column {
-  readonly title: string;
-  readonly cell: (row: Summary) => string;
-}
-
-const ABSENT = "-";
-
-const median = (value: Spread | undefined, digits: number): string =>
-  value === undefined ? ABSENT : value.median.toFixed(digits);
-
-const ranged = (value: Spread | undefined, digits: number): string =>
-  value === undefined || value.min === value.max
-    ? median(value, digits)
-    : `${median(value, digits)} [${value.min.toFixed(digits)}-${value.max.toFixed(digits)}]`;
-
-const saturatedColumns: readonly Column[] = [
+const saturatedColumns: readonly Column<Summary>[] = [
   { title: "max req/s", cell: ({ saturated }) => median(saturated?.requestsPerSecond, 0) },
   { title: "us/req at max", cell: ({ saturated }) => ranged(saturated?.cpu?.microsPerRequest, 1) },
   { title: `x ${FLOOR}`, cell: ({ saturated }) => ranged(saturated?.cpu?.toFloor, 2) },
 ];
 
-const steadyColumns = ({ ratePerSecond }: WorkloadReport): readonly Column[] => [
+const steadyColumns = ({ ratePerSecond }: WorkloadReport): readonly Column<Summary>[] => [
   {
     title: `us/req at ${ratePerSecond}/s`,
     cell: ({ steady }) => ranged(steady.cpu?.microsPerRequest, 1),
@@ -69,33 +59,17 @@ const steadyColumns = ({ ratePerSecond }: WorkloadReport): readonly Column[] => 
   { title: "added p99", cell: ({ steady }) => median(steady.latency?.addedP99, 2) },
 ];
 
-const streamColumns: readonly Column[] = [
+const streamColumns: readonly Column<Summary>[] = [
   { title: "reads", cell: ({ steady }) => median(steady.reads, 1) },
   { title: "us/read", cell: ({ steady }) => ranged(steady.microsPerRead, 1) },
 ];
 
-const lastColumns: readonly Column[] = [{ title: "RSS MB", cell: ({ rssMb }) => median(rssMb, 0) }];
-
-/** Cells in columns: the first aligned left, the others right. */
-const table = (rows: readonly (readonly string[])[]): string => {
-  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
-  const line = (row: readonly string[]): string =>
-    row
-      .map((cell, column) =>
-        column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0),
-      )
-      .join("  ")
-      .trimEnd();
-  return rows.map(line).join("\n");
-};
+const lastColumns: readonly Column<Summary>[] = [{ title: "RSS MB", cell: ({ rssMb }) => median(rssMb, 0) }];
 
 /** Below this share of its chunks in reads of their own, a contender was spared work that others had. */
 const MERGED = 0.9;
 
-const notesOn = ({ rows, pieces }: WorkloadReport, { contenders }: Report): readonly string[] => [
-  ...contenders.flatMap(({ name, missing }) =>
-    missing === undefined ? [] : [`${name} is missing: ${missing}`],
-  ),
+const notesOn = ({ rows, pieces }: WorkloadReport): readonly string[] => [
   ...rows.flatMap(({ contender, errors }) =>
     errors === 0 ? [] : [`${contender}: ${errors} requests got no right answer; its figures mean nothing`],
   ),
@@ -116,8 +90,6 @@ const workloadText = (workload: WorkloadReport, report: Report): string => {
     ...(pieces > 1 ? streamColumns : []),
     ...lastColumns,
   ];
-  const header = ["contender", ...columns.map(({ title }) => title)];
-  const cells = rows.map((row) => [row.contender, ...columns.map(({ cell }) => cell(row))]);
   const lateness = spread(rows.flatMap(({ steady }) => steady.lagMs?.median ?? []));
   const loads = [
     ...(connections === undefined
@@ -130,8 +102,8 @@ const workloadText = (workload: WorkloadReport, report: Report): string => {
     `${name}: ${summary}`,
     `  ${loads.join("; ")}`,
     "",
-    table([header, ...cells]),
-    ...notesOn(workload, report),
+    tableOf(columns, rows),
+    ...notesOn(workload),
   ].join("\n");
 };
 
@@ -142,7 +114,7 @@ const placementText = (placement: Placement | "none"): string =>
 
 /** The report as text: medians over the rounds, with the lowest and the highest in brackets. */
 export const formatReport = (report: Report): string => {
-  const { machine, settings, contenders, workloads } = report;
+  const { machine, settings, contenders, workloads, held } = report;
   const tools = [
     `Bun ${machine.bun}`,
     `wrk ${machine.wrk ?? "missing"}`,
@@ -153,13 +125,17 @@ export const formatReport = (report: Report): string => {
     `${settings.rounds} rounds of ${settings.seconds} s; ${placementText(settings.placement)}; ${settings.engines} engines; router from ${settings.router}, its log in a file`,
   ];
   const legend = contenders.map(({ name, summary }) => `  ${name.padEnd(20)}${summary}`);
+  const absent = contenders.flatMap(({ name, missing }) =>
+    missing === undefined ? [] : [`${name} is missing: ${missing}`],
+  );
   return [
     intro.join("\n"),
-    legend.join("\n"),
+    [...legend, ...absent].join("\n"),
     ...workloads.map((workload) => workloadText(workload, report)),
+    ...held.map(heldText),
   ].join("\n\n");
 };
 
-/** Requests that got no right answer, in all tables together. */
-export const errorCount = ({ workloads }: Report): number =>
-  workloads.flatMap(({ rows }) => rows.map(({ errors }) => errors)).reduce((a, b) => a + b, 0);
+/** Requests that got no right answer and streams that were lost, in all tables together. */
+export const errorCount = ({ workloads, held }: Report): number =>
+  [...workloads, ...held].flatMap(({ rows }) => rows.map(({ errors }) => errors)).reduce((a, b) => a + b, 0);

@@ -1,6 +1,7 @@
 import { DIRECT, FLOOR } from "./contenders.ts";
 import type { Cost, Sample } from "./measure.ts";
-import { type Spread, spread } from "./statistics.ts";
+import { present, roundsOf } from "./rounds.ts";
+import type { Spread } from "./statistics.ts";
 import type { Workload } from "./workloads.ts";
 
 /** CPU time that a contender spent, over the rounds. */
@@ -44,20 +45,11 @@ interface Load {
   readonly cost?: Cost;
 }
 
-const defined = <Value>(values: readonly (Value | undefined)[]): readonly Value[] =>
-  values.filter((value) => value !== undefined);
-
 /** Unknown where less than a tick of the CPU clock was used. */
 const microsPerRequest = (load: Load | undefined): number | undefined =>
   load?.cost && load.cost.cpuMs > 0 && load.requests > 0
     ? (load.cost.cpuMs * 1000) / load.requests
     : undefined;
-
-/** Leaves out the keys whose value is undefined. */
-const present = <Fields extends Readonly<Record<string, unknown>>>(fields: Fields) =>
-  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as {
-    readonly [Name in keyof Fields]?: Exclude<Fields[Name], undefined>;
-  };
 
 /** Medians and spreads of one contender under one workload; comparisons are made within a round. */
 export const summarize = (
@@ -65,30 +57,8 @@ export const summarize = (
   { name, latencyTo }: Workload,
   samples: readonly Sample[],
 ): Summary => {
-  const of = (who: string) =>
-    samples.filter((sample) => sample.contender === who && sample.workload === name);
-  const mine = of(contender);
-  const inRound = (who: string, round: number) => of(who).find((sample) => sample.round === round);
-
-  const compare = (
-    value: (sample: Sample) => number | undefined,
-    other: string,
-    combine: (own: number, reference: number) => number,
-  ): Spread | undefined =>
-    spread(
-      defined(
-        mine.map((sample) => {
-          const reference = inRound(other, sample.round);
-          const [ownValue, otherValue] = [value(sample), reference && value(reference)];
-          return ownValue === undefined || otherValue === undefined
-            ? undefined
-            : combine(ownValue, otherValue);
-        }),
-      ),
-    );
-
-  const over = (value: (sample: Sample) => number | undefined): Spread | undefined =>
-    spread(defined(mine.map(value)));
+  const ofWorkload = samples.filter((sample) => sample.workload === name);
+  const { samples: mine, over, compare } = roundsOf(contender, ofWorkload);
 
   const cpuOf = (load: (sample: Sample) => Load | undefined): CpuSummary | undefined => {
     const micros = over((sample) => microsPerRequest(load(sample)));

@@ -40,7 +40,8 @@ const kilobyte = (make: (text: string) => unknown): Buffer => {
   return Buffer.from(JSON.stringify(make(TEXT.slice(0, room))));
 };
 
-const chat = (fields: Readonly<Record<string, unknown>>): Buffer =>
+/** A chat request of 1 KB with more fields. */
+export const chat = (fields: Readonly<Record<string, unknown>>): Buffer =>
   kilobyte((text) => ({
     model: MODEL,
     messages: [
@@ -77,26 +78,22 @@ const completion = kilobyte((text) => ({
   usage: { prompt_tokens: 180, total_tokens: 330, completion_tokens: 150 },
 }));
 
-const event = (data: string): Buffer => Buffer.from(`data: ${data}\n\n`);
+/** An event of a stream. */
+export const event = (data: string): Buffer => Buffer.from(`data: ${data}\n\n`);
+
+/** What an event of a stream says: a token more. */
+export const delta = (content: string, finishReason: "stop" | null): string =>
+  JSON.stringify({
+    id: "chatcmpl-benchmark",
+    object: "chat.completion.chunk",
+    created: CREATED,
+    model: MODEL,
+    choices: [{ index: 0, delta: { content }, logprobs: null, finish_reason: finishReason }],
+  });
 
 const deltas = (count: number): readonly Buffer[] =>
   Array.from({ length: count }, (_, index) =>
-    event(
-      JSON.stringify({
-        id: "chatcmpl-benchmark",
-        object: "chat.completion.chunk",
-        created: CREATED,
-        model: MODEL,
-        choices: [
-          {
-            index: 0,
-            delta: { content: ` token ${index}` },
-            logprobs: null,
-            finish_reason: index === count - 1 ? "stop" : null,
-          },
-        ],
-      }),
-    ),
+    event(delta(` token ${index}`, index === count - 1 ? "stop" : null)),
   );
 
 const usage = { prompt_tokens: 180, total_tokens: 244, completion_tokens: 64 };
@@ -113,7 +110,13 @@ const usageEvent = event(
 );
 
 const streamBody = chat({ max_completion_tokens: 64, stream: true });
-const streamType = "text/event-stream; charset=utf-8";
+
+/** A request with usage asked for, as a router may send it. */
+export const withUsage = (body: Buffer): Buffer =>
+  Buffer.from(`{"stream_options":{"include_usage":true},${body.toString().slice(1)}`);
+
+/** The content type of every stream. */
+export const streamType = "text/event-stream; charset=utf-8";
 
 /** Every workload, in the order in which they run. */
 export const workloads: readonly Workload[] = [
@@ -132,7 +135,7 @@ export const workloads: readonly Workload[] = [
     body: streamBody,
     answer: { contentType: streamType, pieces: [...deltas(64), event("[DONE]")] },
     withUsage: {
-      body: Buffer.from(`{"stream_options":{"include_usage":true},${streamBody.toString().slice(1)}`),
+      body: withUsage(streamBody),
       // As an engine writes it, with the end of the stream.
       answer: {
         contentType: streamType,
@@ -166,7 +169,10 @@ export const bodyOf = ({ body, variesAt }: Pick<Workload, "body" | "variesAt">, 
 export const withoutUser = (text: string): string => text.replace(/(?<="Document )\d\d/, "00");
 
 /** Whether a body is that of some user of the workload. */
-export const isBodyOf = ({ body, variesAt = body.length }: Workload, given: Buffer): boolean =>
+export const isBodyOf = (
+  { body, variesAt = body.length }: Pick<Workload, "body" | "variesAt">,
+  given: Buffer,
+): boolean =>
   given.length === body.length &&
   given.subarray(0, variesAt).equals(body.subarray(0, variesAt)) &&
   given.subarray(variesAt + 2).equals(body.subarray(variesAt + 2));

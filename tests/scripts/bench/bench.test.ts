@@ -14,7 +14,7 @@ import {
 } from "../../../scripts/bench/workloads.ts";
 
 const bench = join(import.meta.dir, "../../../scripts/bench");
-const TIMEOUT_MS = 20_000;
+const TIMEOUT_MS = 120_000;
 
 const temporaryFolder = async () => {
   const folder = await mkdtemp(join(tmpdir(), "bench-test-"));
@@ -131,11 +131,15 @@ describe.skipIf(process.platform !== "linux")("bun run bench", () => {
     async () => {
       await using temporary = await temporaryFolder();
       const file = join(temporary.folder, "report.json");
+      const measured = [...workloads.map(({ name }) => name), "held-1000"];
       const args = ["--quick", "--seconds", "0.3", "--contenders", "bare,router", "--json", file];
-      const run = Bun.spawn([process.execPath, join(bench, "main.ts"), ...args], {
-        stdout: "pipe",
-        stderr: "pipe",
-      });
+      const run = Bun.spawn(
+        [process.execPath, join(bench, "main.ts"), ...args, "--workloads", measured.join()],
+        {
+          stdout: "pipe",
+          stderr: "pipe",
+        },
+      );
       const [text, progress] = await Promise.all([run.stdout.text(), run.stderr.text()]);
       expect({ exitCode: await run.exited, progress }).toMatchObject({ exitCode: 0 });
 
@@ -162,6 +166,15 @@ describe.skipIf(process.platform !== "linux")("bun run bench", () => {
           expect(rssMb?.median).toBeGreaterThan(10);
         }
       }
+      const [{ name, rows } = { name: "none", rows: [] }] = report.held;
+      expect(text).toContain(`\n${name}: `);
+      expect(rows.map(({ contender, errors }) => ({ contender, errors }))).toEqual([
+        { contender: "bare", errors: 0 },
+        { contender: "router", errors: 0 },
+      ]);
+      for (const { microsPerChunk, toFloor, p50, rssKbPerStream } of rows)
+        for (const figure of [microsPerChunk, toFloor, p50, rssKbPerStream])
+          expect(figure?.median).toBeGreaterThan(0);
     },
     TIMEOUT_MS,
   );

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { contenders } from "../../../scripts/bench/contenders.ts";
 import { parseOptions, usage } from "../../../scripts/bench/options.ts";
+import { heldWorkloads } from "../../../scripts/bench/held-workloads.ts";
 import { workloads } from "../../../scripts/bench/workloads.ts";
 import { policies } from "../../../src/routing/index.ts";
 
@@ -9,7 +10,7 @@ const namesIn = (args: readonly string[]) => {
   if (options === "help") throw new Error("asked for help");
   return {
     contenders: options.contenders.map(({ name }) => name),
-    workloads: options.workloads.map(({ name }) => name),
+    workloads: [...options.workloads, ...options.heldWorkloads].map(({ name }) => name),
   };
 };
 
@@ -18,7 +19,7 @@ describe("the command line of the benchmark", () => {
     expect(parseOptions([])).toMatchObject({ rounds: 5, seconds: 3, connections: undefined });
     expect(namesIn([])).toEqual({
       contenders: contenders.filter(({ set }) => set === undefined).map(({ name }) => name),
-      workloads: workloads.map(({ name }) => name),
+      workloads: [...workloads, ...heldWorkloads].map(({ name }) => name),
     });
   });
 
@@ -51,6 +52,7 @@ describe("the command line of the benchmark", () => {
       contenders: ["bare", "router"],
       workloads: ["stream-64"],
     });
+    expect(namesIn(["--workloads", "held-5000,json-1k"]).workloads).toEqual(["json-1k", "held-5000"]);
   });
 
   test.each([
@@ -67,7 +69,7 @@ describe("the command line of the benchmark", () => {
 
   test("--help lists every contender and workload", () => {
     expect(parseOptions(["--help"])).toBe("help");
-    for (const { name, summary } of [...contenders, ...workloads])
+    for (const { name, summary } of [...contenders, ...workloads, ...heldWorkloads])
       expect(usage).toMatch(new RegExp(`^  ${name} +${RegExp.escape(summary)}$`, "m"));
   });
 });

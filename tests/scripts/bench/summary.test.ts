@@ -150,7 +150,9 @@ describe("the report", () => {
         rows: ["bare", "router"].map((name) => summarize(name, workload, samples)),
       },
     ],
+    held: [],
     samples,
+    heldSamples: [],
   });
 
   test("describes the machine, prints a row for each contender, and names the missing one", () => {
