@@ -3,7 +3,8 @@ import type { Endpoint } from "../core/endpoint.ts";
 import type { Fleet, Narrowing } from "../fleet/fleet.ts";
 import type { Candidate } from "../routing/policy.ts";
 import type { Call } from "./call.ts";
-import { type Failure, nextAttempt, repeatDelayMs } from "./next-attempt.ts";
+import type { DeadEnds } from "./dead-ends.ts";
+import { type Failure, isConnectionFailure, nextAttempt, repeatDelayMs } from "./next-attempt.ts";
 import type { RetryBudget } from "./retry-budget.ts";
 import type { Answer } from "./upstream.ts";
 
@@ -31,6 +32,7 @@ export interface Failover {
 interface FailoverDeps {
   readonly fleet: Fleet;
   readonly budget: RetryBudget;
+  readonly deadEnds: DeadEnds;
   readonly maxAttempts: number;
   readonly clock: Clock;
   /** From 0, below 1. */
@@ -45,7 +47,7 @@ const hasRoom = ({ engine }: Candidate): boolean =>
 
 /** Begins the failover of one request: called when its first attempt has failed, so that others cost nothing. */
 export const createFailover =
-  ({ fleet, budget, maxAttempts, clock, random }: FailoverDeps) =>
+  ({ fleet, budget, deadEnds, maxAttempts, clock, random }: FailoverDeps) =>
   ({ isReplaySafe, engineId }: Pick<Call, "isReplaySafe" | "engineId">, model: string): Failover => {
     const failures: Failure[] = [];
     const asked = new Set<string>();
@@ -73,19 +75,27 @@ export const createFailover =
 
     return {
       narrowing,
-      after: async ({ endpoint: { id }, failure, answer }) => {
+      after: async ({ endpoint, failure, answer }) => {
+        const { id } = endpoint;
+        const now = clock.monotonic();
         const asksToWait = answer?.headers.has("retry-after") ?? false;
         const isRepeat = asked.has(id);
         failures.push(failure);
         asked.add(id);
         except.add(id);
-        const hasOthers = fleet.candidates(model, narrowing) !== undefined;
-        const next = nextAttempt({ failures, maxAttempts, isReplaySafe, hasOthers, isRepeat, asksToWait });
+        if (isConnectionFailure(failure)) deadEnds.found(endpoint, now);
+        const others = fleet.candidates(model, narrowing);
+        const hasOthers = others !== undefined;
+        const isDeadEnd = others
+          ? others.every((other) => deadEnds.has(other.endpoint, now))
+          : deadEnds.has(endpoint, now);
+        const past = { failures, maxAttempts, isReplaySafe, hasOthers, isRepeat, asksToWait, isDeadEnd };
+        const next = nextAttempt(past);
         if (next.to === "nobody") return next.isPointless ? "pointless" : "over";
         if (next.to === "spare" && !leaveOnlySpare()) return "over";
         if (next.isCounted) {
           // Too few are left to be asked twice.
-          permit = fleet.isPanic(model) ? undefined : budget.take(clock.monotonic(), inFlight());
+          permit = fleet.isPanic(model) ? undefined : budget.take(now, inFlight());
           if (!permit) return "pointless";
         }
         if (next.to === "same") {

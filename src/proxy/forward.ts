@@ -13,6 +13,7 @@ import type { RequestLedger } from "../stats/request-ledger.ts";
 import { type Attempt, createAttempts } from "./attempt.ts";
 import type { Call } from "./call.ts";
 import type { Client } from "./client.ts";
+import { createDeadEnds } from "./dead-ends.ts";
 import { createDeadlines } from "./deadlines.ts";
 import { createFailover, type Failover } from "./failover.ts";
 import { type Failure, failureOfCode, failureOfStatus } from "./next-attempt.ts";
@@ -83,7 +84,8 @@ export const createForward = (deps: ForwardDeps): Forward => {
     onEnded: room?.freed,
   });
   const budget = createRetryBudget();
-  const failOver = createFailover({ ...deps, budget });
+  const deadEnds = createDeadEnds();
+  const failOver = createFailover({ ...deps, budget, deadEnds });
   const respond = createRespond({ ...deps, deadlines });
   const logsReasons = log.isEnabled("debug");
 
@@ -124,8 +126,13 @@ export const createForward = (deps: ForwardDeps): Forward => {
         fetch,
         endpoint.url + message.path,
         { ...message, signal },
-        { isReplaySafe: call.isReplaySafe, onHead: () => deadlines.head(progress) },
+        {
+          // Where the last one was lost as well, no connection has been pooled since.
+          mayReconnect: call.isReplaySafe && !deadEnds.has(endpoint, sentAt),
+          onHead: () => deadlines.head(progress),
+        },
       );
+      deadEnds.answered(endpoint);
       waited.ms += clock.monotonic() - sentAt;
       attempt.begun(answer);
       if (answer.rest) deadlines.firstChunk(progress);

@@ -40,6 +40,8 @@ interface Past {
   readonly isRepeat: boolean;
   /** The last engine named a time before which it does not want to be asked again. */
   readonly asksToWait: boolean;
+  /** To none of the engines that could be asked next was there a connection of late. */
+  readonly isDeadEnd: boolean;
 }
 
 /** What comes after a failed attempt. */
@@ -48,12 +50,13 @@ export type Next =
   /** Nothing; it is pointless where the request itself seems to be what breaks engines. */
   | { readonly to: "nobody"; readonly isPointless: boolean };
 
-/** Attempts after a connection failed that no budget counts. */
+/** Attempts after a connection failed that no budget counts, while there are engines that can be reached. */
 const FREE_ATTEMPTS = 2;
 /** Engines that one request may break. */
 const MAX_BROKEN = 2;
 
-const isFree = (failure: Failure): boolean => failure === "unsent" || failure === "lost";
+/** Whether there was no connection, or it was lost without a byte. */
+export const isConnectionFailure = (failure: Failure): boolean => failure === "unsent" || failure === "lost";
 const isBreakage = (failure: Failure): boolean => failure === "broken" || failure === "lost";
 
 const NOBODY: Next = { to: "nobody", isPointless: false };
@@ -63,12 +66,13 @@ const NOBODY: Next = { to: "nobody", isPointless: false };
  * known to have room; at the same engine once, where it was not reached or had too much to do.
  */
 export const nextAttempt = (past: Past): Next => {
-  const { failures, maxAttempts, isReplaySafe, hasOthers, isRepeat, asksToWait } = past;
+  const { failures, maxAttempts, isReplaySafe, hasOthers, isRepeat, asksToWait, isDeadEnd } = past;
   const last = failures.at(-1);
   if (last === undefined) return NOBODY;
   if (failures.filter(isBreakage).length >= MAX_BROKEN) return { to: "nobody", isPointless: true };
   if (failures.length >= maxAttempts || (!isReplaySafe && last !== "unsent")) return NOBODY;
-  const isCounted = !isFree(last) || failures.filter(isFree).length > FREE_ATTEMPTS;
+  const isCounted =
+    isDeadEnd || !isConnectionFailure(last) || failures.filter(isConnectionFailure).length > FREE_ATTEMPTS;
   if (last === "busy") return hasOthers ? { to: "spare", isCounted } : NOBODY;
   if (hasOthers) return { to: "another", isCounted };
   const mayRepeat = !isRepeat && !asksToWait && (last === "unsent" || last === "overloaded");

@@ -44,12 +44,12 @@ const sendOverLiveConnection = (
   fetch: EngineFetch,
   url: string,
   request: EngineRequest,
-  isReplaySafe: boolean,
+  mayReconnect: boolean,
 ): Promise<Response> =>
   fetch(url, request).catch(async (error: unknown) => {
     const failure = upstreamError(error, request.signal);
     const isLost = failure.code === "upstream_reset" && !request.signal.aborted;
-    if (!isReplaySafe || !isLost) throw failure;
+    if (!mayReconnect || !isLost) throw failure;
     return fetch(url, { ...request, fresh: true }).catch((anew: unknown) => {
       const again = upstreamError(anew, request.signal);
       // An engine that is gone now may have died of what it was sent.
@@ -95,7 +95,8 @@ const isShort = (headers: Headers): boolean => {
 };
 
 interface ExchangeOptions {
-  readonly isReplaySafe: boolean;
+  /** Where a connection is lost without a byte the request is sent once more on a new one. */
+  readonly mayReconnect: boolean;
   /** Called when the head of the answer has come. */
   readonly onHead?: () => void;
 }
@@ -108,9 +109,9 @@ export const exchange = async (
   fetch: EngineFetch,
   url: string,
   request: EngineRequest,
-  { isReplaySafe, onHead }: ExchangeOptions,
+  { mayReconnect, onHead }: ExchangeOptions,
 ): Promise<Answer> => {
-  const response = await sendOverLiveConnection(fetch, url, request, isReplaySafe);
+  const response = await sendOverLiveConnection(fetch, url, request, mayReconnect);
   onHead?.();
   const { status, headers } = response;
   try {

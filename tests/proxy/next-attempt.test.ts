@@ -16,6 +16,7 @@ const usual = {
   hasOthers: true,
   isRepeat: false,
   asksToWait: false,
+  isDeadEnd: false,
 };
 
 const after = (failures: readonly Failure[], given: Partial<Past> = {}): Next =>
@@ -31,6 +32,8 @@ describe("after a failed attempt", () => {
     ["so is one that was lost without a byte", another(false), ["lost"]],
     ["and a second one", another(false), ["unsent", "unsent"]],
     ["but a third draws on the budget", another(true), ["unsent", "unsent", "unsent"], { maxAttempts: 9 }],
+    ["so does a first one where no engine can be reached", another(true), ["unsent"], { isDeadEnd: true }],
+    ["however it was lost", another(true), ["lost"], { isDeadEnd: true }],
     ["an engine that is late draws on the budget", another(true), ["late"]],
     ["so does one that is overloaded", another(true), ["overloaded"]],
     ["so does one that answers nonsense", another(true), ["invalid"]],
@@ -86,6 +89,7 @@ describe("after a failed attempt", () => {
           hasOthers: fc.boolean(),
           isRepeat: fc.boolean(),
           asksToWait: fc.boolean(),
+          isDeadEnd: fc.boolean(),
         }),
         (failures, given) => {
           const next = nextAttempt({ failures, ...given });
@@ -95,6 +99,7 @@ describe("after a failed attempt", () => {
           if (!given.isReplaySafe) expect(failures.at(-1)).toBe("unsent");
           if (next.to === "same") expect(given.hasOthers || given.isRepeat).toBe(false);
           else expect(given.hasOthers).toBe(true);
+          if (given.isDeadEnd) expect(next.isCounted).toBe(true);
           if (!next.isCounted)
             expect(failures.filter((each) => ["unsent", "lost"].includes(each)).length).toBeLessThanOrEqual(
               2,

@@ -13,8 +13,8 @@ const requestWith = (signal: AbortSignal = new AbortController().signal): Engine
   signal,
 });
 
-const send = async (url: string, isReplaySafe = false, signal?: AbortSignal): Promise<Answer> =>
-  exchange(engineFetch, `${url}/v1/completions`, requestWith(signal), { isReplaySafe });
+const send = async (url: string, mayReconnect = false, signal?: AbortSignal): Promise<Answer> =>
+  exchange(engineFetch, `${url}/v1/completions`, requestWith(signal), { mayReconnect });
 
 const failure = async (answer: Promise<Answer>): Promise<RouterError> => {
   const error: unknown = await answer.then(
@@ -239,7 +239,7 @@ describe("a connection that is lost before the answer", () => {
 
   test("is made anew once, where sending twice is harmless", async () => {
     const fetches: boolean[] = [];
-    const answer = await exchange(losing(fetches), "http://e", requestWith(), { isReplaySafe: true });
+    const answer = await exchange(losing(fetches), "http://e", requestWith(), { mayReconnect: true });
     expect(await bodyOf(answer)).toBe("late");
     expect(fetches).toEqual([false, true]);
   });
@@ -247,7 +247,7 @@ describe("a connection that is lost before the answer", () => {
   test("is not made anew where it is not", async () => {
     const fetches: boolean[] = [];
     expect(
-      (await failure(exchange(losing(fetches), "http://e", requestWith(), { isReplaySafe: false }))).code,
+      (await failure(exchange(losing(fetches), "http://e", requestWith(), { mayReconnect: false }))).code,
     ).toBe("upstream_reset");
     expect(fetches).toEqual([false]);
   });
@@ -264,7 +264,7 @@ describe("a connection that is lost before the answer", () => {
       fetches += 1;
       throw Object.assign(new TypeError("x"), { code: "ECONNREFUSED" });
     };
-    expect((await failure(exchange(refusing, "http://e", requestWith(), { isReplaySafe: true }))).code).toBe(
+    expect((await failure(exchange(refusing, "http://e", requestWith(), { mayReconnect: true }))).code).toBe(
       "upstream_unreachable",
     );
     expect(fetches).toBe(1);
