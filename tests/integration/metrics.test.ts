@@ -1,10 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { Socket } from "node:net";
-import { readExposition, type Exposition } from "../support/exposition.ts";
+import { scrape, whenIdle } from "../support/at-rest.ts";
 import { rawPost, sendRaw } from "../support/raw-client.ts";
 import { rawAnswer, rawChunk, startRawEngine, STREAM_HEAD, type RawRequest } from "../support/raw-engine.ts";
-import { startRouter, type TestRouter } from "../support/router.ts";
+import { startRouter } from "../support/router.ts";
 
 const USAGE = { prompt_tokens: 7, completion_tokens: 3, total_tokens: 10 };
 const event = (value: unknown): string => rawChunk(`data: ${JSON.stringify(value)}\n\n`);
@@ -56,32 +56,8 @@ const start = async (options: Partial<Parameters<typeof startRouter>[0]> = {}) =
   };
 };
 
-const scrape = async ({ url }: TestRouter): Promise<Exposition> => {
-  const response = await fetch(`${url}/metrics`);
-  expect(response.headers.get("content-type")).toBe("text/plain; version=0.0.4; charset=utf-8");
-  return readExposition(await response.text());
-};
-
 const chat = (how: Behaviour, { user = "u", model = "m" } = {}): string =>
   rawPost("/v1/chat/completions", JSON.stringify({ model, messages: [], how, user }), ["Connection: close"]);
-
-const GAUGES = [
-  "vllm:num_requests_running",
-  "vllm:num_prefill_requests",
-  "vllm:num_decoding_requests",
-  "vllm_router_active_streams",
-  "vllm_router_requests_under_way",
-  "vllm_router_queue_depth",
-] as const;
-
-/** Scrapes until every gauge of requests under way is 0; the test's time limit ends it otherwise. */
-const whenIdle = async (router: TestRouter): Promise<Exposition> => {
-  for (;;) {
-    const read = await scrape(router);
-    if (GAUGES.every((name) => (read.value(name) ?? 0) === 0)) return read;
-    for (const name of GAUGES) expect(read.value(name) ?? 0).toBeGreaterThanOrEqual(0);
-  }
-};
 
 describe("after a storm of requests that end in every way", () => {
   const request = fc.record({

@@ -1,0 +1,150 @@
+import { describe, expect, test } from "bun:test";
+import type { Socket } from "node:net";
+import { scrape } from "../../support/at-rest.ts";
+import {
+  type EngineProcess,
+  type RunningProcess,
+  startEngineProcess,
+  startRouterProcess,
+  staticArgs,
+} from "../../support/processes.ts";
+import { rawAnswer, startRawEngine } from "../../support/raw-engine.ts";
+import { percentile } from "../../support/statistics.ts";
+
+const ENGINES = 3;
+const A_SECOND = 75;
+const SECONDS = 4;
+const REQUESTS = A_SECOND * SECONDS;
+const PROBE_INTERVAL_MS = 1000;
+/** Probes in a row that an engine has to pass, each up to a fifth later than the interval says. */
+const RISE = 2;
+
+/** Attempts that may come of so many requests (R3). */
+const MOST_ATTEMPTS = REQUESTS * 1.2 + 3 * SECONDS;
+
+const start = async (urls: readonly string[]): Promise<RunningProcess> =>
+  startRouterProcess([
+    ...staticArgs(urls.map((url) => ["m", url] as const)),
+    "--routing-logic=roundrobin",
+    `--health-check-interval-secs=${PROBE_INTERVAL_MS / 1000}`,
+  ]);
+
+const ask = async ({ url }: RunningProcess): Promise<Response> =>
+  fetch(`${url}/v1/completions`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: '{"model":"m","prompt":"x","max_tokens":1}',
+  });
+
+interface Told {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+  readonly ms: number;
+}
+
+/** Sends requests at a steady rate, whatever becomes of those before. */
+const storm = async (router: RunningProcess): Promise<readonly Told[]> => {
+  const begin = performance.now();
+  const asking = Array.from({ length: REQUESTS }, async (_, index): Promise<Told> => {
+    const dueAt = begin + (index * 1000) / A_SECOND;
+    await Bun.sleep(Math.max(0, dueAt - performance.now()));
+    const askedAt = performance.now();
+    const response = await ask(router);
+    const text = await response.text();
+    return {
+      status: response.status,
+      headers: response.headers,
+      text,
+      ms: performance.now() - askedAt,
+    };
+  });
+  return Promise.all(asking);
+};
+
+const attemptsOf = async (router: RunningProcess): Promise<number> =>
+  (await scrape(router)).value("vllm_router_attempts_total") ?? 0;
+
+const report = (what: string, told: readonly Told[], attempts: number): void => {
+  const times = told.map(({ ms }) => ms);
+  console.info(
+    `${what}: ${told.length} requests in ${SECONDS} s became ${attempts} attempts of ${MOST_ATTEMPTS} allowed; ` +
+      `answered after p50 ${percentile(times, 0.5).toFixed(1)} ms, p99 ${percentile(times, 0.99).toFixed(1)} ms`,
+  );
+};
+
+describe("a total outage is not amplified, and is told at once", () => {
+  test("of engines that are killed; service is back when one of them has passed its probes", async () => {
+    await using children = new AsyncDisposableStack();
+    const engines: EngineProcess[] = [];
+    for (let count = 0; count < ENGINES; count += 1)
+      engines.push(children.use(await startEngineProcess(["--served-model-name=m", "--time-scale=0"])));
+    const router = children.use(await start(engines.map(({ url }) => url)));
+    expect((await ask(router)).status).toBe(200);
+    for (const { child } of engines) child.kill("SIGKILL");
+    await Promise.all(engines.map(async ({ child }) => child.exited));
+    const before = await attemptsOf(router);
+    const told = await storm(router);
+    const attempts = (await attemptsOf(router)) - before;
+    report("killed engines", told, attempts);
+    expect(attempts).toBeLessThanOrEqual(MOST_ATTEMPTS);
+    for (const { status, headers, text } of told) {
+      expect([502, 503]).toContain(status);
+      expect(JSON.parse(text)).toHaveProperty("error");
+      if (status === 503) expect(headers.get("retry-after")).toMatch(/^\d+$/);
+    }
+    // Until its probes have failed as well, an engine may have been away for a moment.
+    const later = told.slice(-A_SECOND);
+    expect(later.filter(({ status }) => status !== 503)).toEqual([]);
+    expect(
+      percentile(
+        later.map(({ ms }) => ms),
+        0.95,
+      ),
+    ).toBeLessThan(50);
+
+    const first = engines[0];
+    if (!first) throw new Error("engines were started");
+    children.use(await startEngineProcess(["--served-model-name=m", "--time-scale=0"], first.port));
+    const backAt = performance.now();
+    while ((await ask(router)).status !== 200) await Bun.sleep(10);
+    const tookMs = performance.now() - backAt;
+    console.info(`served again ${tookMs.toFixed(0)} ms after an engine came back`);
+    expect(tookMs).toBeLessThan(RISE * PROBE_INTERVAL_MS * 1.2 + 300);
+  }, 60_000);
+
+  test.each<[string, (socket: Socket) => void]>([
+    ["that reset every connection", (socket) => socket.resetAndDestroy()],
+    ["that close every connection", (socket) => socket.end()],
+    ["that answer 500", (socket) => socket.write(rawAnswer("{}", {}, "500 Internal Server Error"))],
+    ["that answer 503", (socket) => socket.write(rawAnswer("{}", {}, "503 Service Unavailable"))],
+    ["that speak no HTTP", (socket) => socket.end("SSH-2.0-OpenSSH_9.9\r\n")],
+  ])(
+    "of engines %s although they pass their checks",
+    async (what, fail) => {
+      await using parts = new AsyncDisposableStack();
+      const engines = await Promise.all(
+        Array.from({ length: ENGINES }, async () =>
+          startRawEngine((socket, { head }) => {
+            if (head.startsWith("POST ")) fail(socket);
+            else socket.write(rawAnswer("{}"));
+          }),
+        ),
+      );
+      for (const engine of engines) parts.use(engine);
+      const router = parts.use(await start(engines.map(({ url }) => url)));
+      const told = await storm(router);
+      const sent = engines.flatMap(({ requests }) => requests.filter(({ head }) => head.startsWith("POST ")));
+      report(`engines ${what}`, told, sent.length);
+      expect(sent.length).toBeLessThanOrEqual(MOST_ATTEMPTS);
+      expect(told.filter(({ status }) => status < 500)).toEqual([]);
+      expect(
+        percentile(
+          told.map(({ ms }) => ms),
+          0.95,
+        ),
+      ).toBeLessThan(50);
+    },
+    60_000,
+  );
+});
