@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import type { MockEngineState } from "../../src/mock-engine/engine.ts";
 import { type Child, startChild } from "../cli/child.ts";
 import { builtBinary } from "./binary.ts";
@@ -58,3 +58,7 @@ export const residentKiB = async (pid: number): Promise<number | undefined> => {
   const [, kib] = /^VmRSS:\s+(\d+) kB/m.exec(status) ?? [];
   return kib === undefined ? undefined : Number(kib);
 };
+
+/** Descriptors that a process has open; 0 on systems without /proc. */
+export const openFiles = async (pid: number): Promise<number> =>
+  (await readdir(`/proc/${pid}/fd`).catch(() => [])).length;
