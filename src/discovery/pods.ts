@@ -1,3 +1,4 @@
+import { BlockList, isIPv6 } from "node:net";
 import * as v from "valibot";
 import { type EngineObject, describeMetadata, metadataSchema } from "./engine-object.ts";
 
@@ -39,11 +40,22 @@ const canSleep = (containers: NonNullable<Pod["spec"]["containers"]>): boolean =
 const engineUrl = (host: string, port: number): string =>
   `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
 
+/** Where clouds answer whoever asks with the credentials of the machine: no engine is there. */
+const metadataServices = new BlockList();
+metadataServices.addSubnet("169.254.0.0", 16, "ipv4");
+metadataServices.addSubnet("fe80::", 10, "ipv6");
+metadataServices.addAddress("fd00:ec2::254", "ipv6");
+
+const isMetadataService = (address: string): boolean =>
+  metadataServices.check(address, isIPv6(address) ? "ipv6" : "ipv4");
+
 const refusalOf = ({ metadata, status }: Pod): string | undefined => {
   const statuses = status?.containerStatuses ?? [];
   if (metadata.deletionTimestamp !== undefined) return "it is terminating";
   if (statuses.length === 0 || !statuses.every(({ ready }) => ready)) return "it is not ready";
-  return (status?.podIP ?? "") === "" ? "it has no address" : undefined;
+  const address = status?.podIP ?? "";
+  if (address === "") return "it has no address";
+  return isMetadataService(address) ? "its address is link-local" : undefined;
 };
 
 /**

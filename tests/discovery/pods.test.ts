@@ -26,6 +26,9 @@ describe("a pod takes no requests", () => {
     ["while one of its containers is not ready", { ready: [true, false] }, "it is not ready"],
     ["before the kubelet has said anything", { ready: [] }, "it is not ready"],
     ["without an address", { ip: "" }, "it has no address"],
+    ["where clouds serve credentials", { ip: "169.254.169.254" }, "its address is link-local"],
+    ["where they do in IPv6", { ip: "fd00:ec2::254" }, "its address is link-local"],
+    ["at a link-local address of IPv6", { ip: "fe80::1" }, "its address is link-local"],
     [
       "when it is being deleted, although it is ready",
       { deletedAt: "2026-11-23T01:27:16Z" },
