@@ -99,6 +99,13 @@ const startFleet = async (
   return `http://127.0.0.1:${port}`;
 };
 
+/** Lets nothing that was started outlive this process. */
+const endOnSignals = (children: AsyncDisposableStack): Disposable => {
+  const end = (): void => void children.disposeAsync().finally(() => process.exit(1));
+  process.once("SIGINT", end).once("SIGTERM", end);
+  return { [Symbol.dispose]: () => process.off("SIGINT", end).off("SIGTERM", end) };
+};
+
 const main = async (): Promise<number> => {
   const { values } = parseArgs({
     options: {
@@ -130,6 +137,7 @@ const main = async (): Promise<number> => {
   let failures = 0;
   for (const policy of values.url === undefined ? values.policies.split(",") : ["the router"]) {
     await using children = new AsyncDisposableStack();
+    using _ending = endOnSignals(children);
     const url = values.url ?? (await startFleet(engines, policy, values["time-scale"], children));
     const { measures, lagMs, errors } = await play(url, values.url === undefined ? "m" : values.model);
     const simulated =
