@@ -56,8 +56,10 @@ interface Account {
   decoding: number;
   /** Where the prefix index has the engine; absent while it cannot serve. */
   place: number | undefined;
-  /** Bytes of prompts that its cache is taken to hold. */
+  /** Bytes of prompts that its cache is taken to hold; 0 before its first request. */
   limit: number;
+  /** Tokens that it says its cache holds. */
+  told: number | undefined;
 }
 
 /** Blocks that are remembered, of all engines: 28 MiB when all are in use. */
@@ -97,7 +99,14 @@ export const createEngineBook = <Extra extends object>(
   const engineOf = ({ endpoint: { id } }: Candidate): Account & Extra => {
     let engine = engines.get(id);
     if (!engine) {
-      const account: Account = { waiting: 0, waitingTokens: 0, decoding: 0, place: undefined, limit: 0 };
+      const account: Account = {
+        waiting: 0,
+        waitingTokens: 0,
+        decoding: 0,
+        place: undefined,
+        limit: 0,
+        told: undefined,
+      };
       engine = Object.assign(account, open());
       engines.set(id, engine);
     }
@@ -112,6 +121,11 @@ export const createEngineBook = <Extra extends object>(
       known.set(candidates, (list = [engineOf(first), ...rest.map(engineOf)]));
     }
     return list;
+  };
+
+  const setLimit = (engine: Account, place: number, bytes: number): void => {
+    engine.limit = bytes;
+    index.limit(place, bytes);
   };
 
   const learnTokens = (model: string, ratio: number): void => {
@@ -145,12 +159,9 @@ export const createEngineBook = <Extra extends object>(
           if (engine.place !== place || place === undefined) return;
           const surplus = cached - (expected * input) / Math.max(1, blocks.length);
           if (Math.abs(surplus) <= SLACK_TOKENS) return;
-          const base = CACHE_TOKENS * ratio;
-          engine.limit = Math.min(
-            base * LIMIT_RANGE,
-            Math.max(base / LIMIT_RANGE, engine.limit * (surplus < 0 ? SHRINK : GROW)),
-          );
-          index.limit(place, engine.limit);
+          const base = (engine.told ?? CACHE_TOKENS) * ratio;
+          const limit = engine.limit * (surplus < 0 ? SHRINK : GROW);
+          setLimit(engine, place, Math.min(base * LIMIT_RANGE, Math.max(base / LIMIT_RANGE, limit)));
         };
 
         return {
@@ -158,11 +169,11 @@ export const createEngineBook = <Extra extends object>(
             engine.waiting += 1;
             engine.waitingTokens += own;
             if (engine.place !== place || place === undefined) return;
-            if (engine.limit === 0) {
-              const candidate = candidates[list.indexOf(engine)];
-              const cacheTokens = (candidate && cacheTokensOf(candidate)) ?? CACHE_TOKENS;
-              engine.limit = cacheTokens * ratio;
-              index.limit(place, engine.limit);
+            const candidate = candidates[list.indexOf(engine)];
+            const told = (candidate && cacheTokensOf(candidate)) ?? engine.told;
+            if (engine.limit === 0 || told !== engine.told) {
+              engine.told = told;
+              setLimit(engine, place, (told ?? CACHE_TOKENS) * ratio);
             }
             index.insert(blocks, place);
           },

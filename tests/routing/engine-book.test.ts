@@ -115,16 +115,27 @@ describe("the cache of an engine", () => {
     expect(cachedOn(book, text("x"), again)).toEqual([1024, 0]);
   });
 
-  test("is as large as the engine says", () => {
+  test("is as large as the engine says, as soon as it says it", () => {
     const book = start();
+    let blockCount: number | undefined;
     const [a, b] = candidatesAt(["http://a", "http://b"]);
-    const candidates = [{ ...a, engine: { blockCount: 100, blockSize: 16 } }, b ?? a] as const;
-    for (let index = 0; index < 20; index += 1) {
-      send(book, text(String.fromCodePoint(97 + index)), [...candidates]);
-    }
+    const told = {
+      ...a,
+      get engine() {
+        return blockCount === undefined ? undefined : { blockCount, blockSize: 16 };
+      },
+    };
+    const candidates = [told, b ?? a] as const;
+    const sendAll = (): void => {
+      for (const letter of "abcdefghijklmnopqrst") send(book, text(letter), candidates);
+    };
+    sendAll();
+    expect(cachedOn(book, text("a"), candidates)).toEqual([1024, 0]);
     // 1600 tokens at 4 bytes hold one of these prompts.
-    expect(cachedOn(book, text("a"), [...candidates])).toEqual([0, 0]);
-    expect(cachedOn(book, text("t"), [...candidates])).toEqual([1024, 0]);
+    blockCount = 100;
+    for (let round = 0; round < 20; round += 1) send(book, text(`${round}`, 4100), candidates);
+    expect(cachedOn(book, text("a"), candidates)).toEqual([0, 0]);
+    expect(cachedOn(book, text("19", 2048), candidates)[0]).toBeGreaterThan(500);
   });
 
   test("is taken for smaller after answers that found less in it than was expected", () => {
