@@ -9,6 +9,7 @@ import type { BenchOptions } from "./options.ts";
 import { choosePlacement } from "./placement.ts";
 import type { Report } from "./report.ts";
 import { type Bench, engineCount, startContender, startEngines, type Started } from "./servers.ts";
+import { measureStarts, summarizeStarts } from "./start.ts";
 import { summarize } from "./summary.ts";
 
 const root = dirname(dirname(import.meta.dir));
@@ -22,7 +23,8 @@ export const runBench = async (
   children: AsyncDisposableStack,
   progress: (line: string) => void,
 ): Promise<Report> => {
-  const { workloads, heldWorkloads, contenders, rounds, seconds, warmUpSeconds, connections } = options;
+  const { workloads, heldWorkloads, starting, contenders, rounds, seconds, warmUpSeconds, connections } =
+    options;
   const machine = await describeMachine();
   const placement = await choosePlacement();
   const folder = await mkdtemp(join(tmpdir(), "vllm-router-bench-"));
@@ -79,6 +81,9 @@ export const runBench = async (
     progress,
   );
 
+  const starts = await measureStarts({ contenders: starting, rounds, engines }, bench, progress);
+  const started = new Set(starts.samples.map(({ contender }) => contender));
+
   return {
     machine,
     settings: {
@@ -89,8 +94,8 @@ export const runBench = async (
       placement: placement ?? "none",
       closedLoop: closedLoopBy(load),
     },
-    contenders: contenders.map(({ name, summary }) => {
-      const reason = missing.get(name);
+    contenders: [...new Set([...contenders, ...starting])].map(({ name, summary }) => {
+      const reason = missing.get(name) ?? starts.missing.get(name);
       return reason === undefined ? { name, summary } : { name, summary, missing: reason };
     }),
     workloads: workloads.map((workload) => ({
@@ -103,7 +108,9 @@ export const runBench = async (
       rows: targets.map(({ name }) => summarize(name, workload, samples)),
     })),
     held,
+    starts: [...started].map((name) => summarizeStarts(name, starts.samples)),
     samples,
     heldSamples,
+    startSamples: starts.samples,
   };
 };

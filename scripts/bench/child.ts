@@ -15,6 +15,8 @@ export interface ChildOptions {
   readonly outputFile: string;
   /** Ports of 127.0.0.1 that accept connections once it is ready. */
   readonly ports: readonly number[];
+  /** How often they are tried. */
+  readonly pollMs?: number | undefined;
 }
 
 const READY_MS = 20_000;
@@ -44,7 +46,7 @@ const accepts = async (port: number): Promise<boolean> => {
 
 /** Starts a server and waits until it listens. Throws with what it printed when it does not come to that. */
 export const startChild = async (options: ChildOptions): Promise<Child> => {
-  const { name, command, env, cwd, outputFile, ports } = options;
+  const { name, command, env, cwd, outputFile, ports, pollMs = POLL_MS } = options;
   // A file and not a pipe: nobody has to read along, and what a contender logs costs it a real write.
   const output = await open(outputFile, "w");
   const child = Bun.spawn([...command], {
@@ -73,7 +75,7 @@ export const startChild = async (options: ChildOptions): Promise<Child> => {
       const printed = (await readFile(outputFile, "utf8")).slice(-MAX_OUTPUT);
       throw new Error(`${name} ${hasEnded ? "ended" : "does not listen"}: ${command.join(" ")}\n${printed}`);
     }
-    await Bun.sleep(POLL_MS);
+    await Bun.sleep(pollMs);
   }
   return { pid: child.pid, [Symbol.asyncDispose]: stop };
 };

@@ -4,14 +4,14 @@ import { freePorts } from "./child.ts";
 import { findHaproxy, haproxyConfig } from "./haproxy.ts";
 import { findNginx, nginxConfig } from "./nginx.ts";
 import { pythonWith, type RustRouter, rustRouters } from "./rust-routers.ts";
-import { byEngineCount, byPolicy, rivals, staticFlags } from "./own-routers.ts";
+import { byEngineCount, byPolicy, executable, rivals, staticFlags } from "./own-routers.ts";
 
 /** Something that relays, to be compared with others: a row of the benchmark. */
 export interface Contender {
   readonly name: string;
   readonly summary: string;
-  /** Those that are measured together where none are named; among the rivals where absent. */
-  readonly set?: "policies" | "endpoints";
+  /** Those that are measured together where none are named; among the rivals where absent, and "start" only there. */
+  readonly set?: "policies" | "endpoints" | "start";
   /** How many engines it stands in front of: two where absent. */
   readonly engines?: number;
   readonly launch: (setup: Setup) => Promise<Launch>;
@@ -142,4 +142,5 @@ export const contenders: readonly Contender[] = [
   },
   ...byPolicy,
   ...byEngineCount,
+  executable,
 ];

@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { type Contender, contenders, contendersOf, sets } from "./contenders.ts";
 import { type HeldWorkload, heldWorkloads } from "./held-workloads.ts";
+import { START } from "./start.ts";
 import { type Workload, workloads } from "./workloads.ts";
 
 /** What a run of the benchmark does. */
@@ -15,6 +16,8 @@ export interface BenchOptions {
   readonly contenders: readonly Contender[];
   readonly workloads: readonly Workload[];
   readonly heldWorkloads: readonly HeldWorkload[];
+  /** Those whose starts are measured. */
+  readonly starting: readonly Contender[];
   /** Absolute, as are the other paths. */
   readonly binary: string | undefined;
   readonly pythonRouter: string | undefined;
@@ -24,7 +27,7 @@ export interface BenchOptions {
 const list = (rows: readonly { readonly name: string; readonly summary: string }[]): string =>
   rows.map(({ name, summary }) => `  ${name.padEnd(20)}${summary}`).join("\n");
 
-const allWorkloads = [...workloads, ...heldWorkloads];
+const allWorkloads = [...workloads, ...heldWorkloads, START];
 
 /** What `--help` prints. */
 export const usage = `Usage: bun run bench [options]
@@ -106,17 +109,20 @@ export const parseOptions = (args: readonly string[]): BenchOptions | "help" => 
     chosen("--workloads", values.workloads, allWorkloads).map(({ name }) => name),
   );
   const seconds = positive("--seconds", values.seconds) ?? (values.quick ? 1 : 3);
+  const chosenContenders =
+    values.contenders === undefined
+      ? contendersOf(setNamed(values.set))
+      : chosen("--contenders", values.contenders, contenders);
+  const onlyStarted = contenders.filter(({ set }) => set === "start" && values.contenders === undefined);
   return {
     rounds: count("--rounds", values.rounds) ?? (values.quick ? 1 : 5),
     seconds,
     warmUpSeconds: values.quick ? Math.min(seconds, 0.5) : 3,
     connections: count("--connections", values.connections),
-    contenders:
-      values.contenders === undefined
-        ? contendersOf(setNamed(values.set))
-        : chosen("--contenders", values.contenders, contenders),
+    contenders: chosenContenders,
     workloads: workloads.filter(({ name }) => chosenWorkloads.has(name)),
     heldWorkloads: heldWorkloads.filter(({ name }) => chosenWorkloads.has(name)),
+    starting: chosenWorkloads.has(START.name) ? [...chosenContenders, ...onlyStarted] : [],
     binary: values.binary && resolve(values.binary),
     pythonRouter: values["python-router"] && resolve(values["python-router"]),
     jsonFile: values.json && resolve(values.json),

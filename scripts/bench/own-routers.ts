@@ -73,3 +73,15 @@ export const byEngineCount: readonly Contender[] = [8, 100, 1000].map((engines) 
   engines,
   launch: router(...session),
 }));
+
+/** The compiled router, whose start is another than that of the source. */
+export const executable: Contender = {
+  name: "router-executable",
+  summary: "vllm-router, compiled (npm run build), session routing",
+  set: "start",
+  launch: async (setup) => {
+    const binary = setup.binary ?? join(setup.root, "dist/vllm-router");
+    if (!(await Bun.file(binary).exists())) return { kind: "missing", reason: "npm run build makes it" };
+    return router(...session)({ ...setup, binary });
+  },
+};

@@ -4,6 +4,7 @@ import type { HeldSample } from "./held-summary.ts";
 import type { Machine } from "./machine.ts";
 import type { Sample } from "./measure.ts";
 import type { Placement } from "./placement.ts";
+import { type StartSample, type StartSummary, startText } from "./start.ts";
 import { spread } from "./statistics.ts";
 import type { Summary } from "./summary.ts";
 import { type Column, median, ranged, tableOf } from "./text-table.ts";
@@ -28,8 +29,11 @@ export interface Report {
   }[];
   readonly workloads: readonly WorkloadReport[];
   readonly held: readonly HeldReport[];
+  /** Empty where it was not asked for. */
+  readonly starts: readonly StartSummary[];
   readonly samples: readonly Sample[];
   readonly heldSamples: readonly HeldSample[];
+  readonly startSamples: readonly StartSample[];
 }
 
 /** One table. */
@@ -114,7 +118,7 @@ const placementText = (placement: Placement | "none"): string =>
 
 /** The report as text: medians over the rounds, with the lowest and the highest in brackets. */
 export const formatReport = (report: Report): string => {
-  const { machine, settings, contenders, workloads, held } = report;
+  const { machine, settings, contenders, workloads, held, starts } = report;
   const tools = [
     `Bun ${machine.bun}`,
     `wrk ${machine.wrk ?? "missing"}`,
@@ -133,6 +137,7 @@ export const formatReport = (report: Report): string => {
     [...legend, ...absent].join("\n"),
     ...workloads.map((workload) => workloadText(workload, report)),
     ...held.map(heldText),
+    ...(starts.length === 0 ? [] : [startText(starts)]),
   ].join("\n\n");
 };
 

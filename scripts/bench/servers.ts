@@ -17,6 +17,8 @@ export interface Bench {
   readonly children: AsyncDisposableStack;
   readonly binary: string | undefined;
   readonly pythonRouter: string | undefined;
+  /** How often it is tried whether a contender listens. */
+  readonly pollMs?: number;
 }
 
 /** How many engines a contender stands in front of. */
@@ -44,23 +46,26 @@ export const startEngines = async (
 /** A contender that runs; `stop` ends it before the benchmark does. */
 export interface Started extends Target {
   readonly stop: () => Promise<void>;
+  /** When its process was started, as performance.now() tells it. */
+  readonly spawnedAt: number;
 }
 
 /** Starts a contender in front of engines at these ports and waits until it listens. */
 export const startContender = async (
   contender: Contender,
   ports: readonly number[],
-  { root, folder, placement, children, binary, pythonRouter }: Bench,
+  { root, folder, placement, children, binary, pythonRouter, pollMs }: Bench,
 ): Promise<Started | { readonly missing: string }> => {
   const { name, launch } = contender;
   const [port = 0] = freePorts(1);
   const urls = ports.slice(0, engineCount(contender)).map((engine) => `http://127.0.0.1:${engine}`);
   const plan = await launch({ port, engines: urls, folder, root, binary, pythonRouter });
+  const spawnedAt = performance.now();
   switch (plan.kind) {
     case "missing":
       return { missing: plan.reason };
     case "none":
-      return { name, port: ports[0] ?? 0, pid: undefined, stop: async () => {} };
+      return { name, port: ports[0] ?? 0, pid: undefined, spawnedAt, stop: async () => {} };
     case "process": {
       const child = children.use(
         await startChild({
@@ -70,9 +75,10 @@ export const startContender = async (
           cwd: folder,
           outputFile: join(folder, `${name}.log`),
           ports: [port],
+          pollMs,
         }),
       );
-      return { name, port, pid: child.pid, stop: async () => child[Symbol.asyncDispose]() };
+      return { name, port, pid: child.pid, spawnedAt, stop: async () => child[Symbol.asyncDispose]() };
     }
   }
 };

@@ -131,7 +131,7 @@ describe.skipIf(process.platform !== "linux")("bun run bench", () => {
     async () => {
       await using temporary = await temporaryFolder();
       const file = join(temporary.folder, "report.json");
-      const measured = [...workloads.map(({ name }) => name), "held-1000"];
+      const measured = [...workloads.map(({ name }) => name), "held-1000", "start"];
       const args = ["--quick", "--seconds", "0.3", "--contenders", "bare,router", "--json", file];
       const run = Bun.spawn(
         [process.execPath, join(bench, "main.ts"), ...args, "--workloads", measured.join()],
@@ -172,6 +172,11 @@ describe.skipIf(process.platform !== "linux")("bun run bench", () => {
         { contender: "bare", errors: 0 },
         { contender: "router", errors: 0 },
       ]);
+      expect(report.starts.map(({ contender }) => contender)).toEqual(["bare", "router"]);
+      for (const { startMs, idleRssMb } of report.starts) {
+        expect(startMs?.min).toBeGreaterThan(1);
+        expect(idleRssMb?.min).toBeGreaterThan(10);
+      }
       for (const { microsPerChunk, toFloor, p50, rssKbPerStream } of rows)
         for (const figure of [microsPerChunk, toFloor, p50, rssKbPerStream])
           expect(figure?.median).toBeGreaterThan(0);
@@ -186,8 +191,19 @@ describe.skipIf(process.platform !== "linux")("bun run bench", () => {
       const path = join(temporary.folder, "bin");
       await mkdir(path);
       for (const tool of ["sh", "getconf"]) await symlink(Bun.which(tool) ?? "", join(path, tool));
-      const args = ["--quick", "--seconds", "0.1", "--workloads", "json-1k"];
-      const contenders = ["--contenders", "bare,vllm-router-rs,sglang-router,python-router"];
+      const args = [
+        "--quick",
+        "--seconds",
+        "0.1",
+        "--workloads",
+        "json-1k,start",
+        "--binary",
+        join(path, "none"),
+      ];
+      const contenders = [
+        "--contenders",
+        "bare,vllm-router-rs,sglang-router,python-router,router-executable",
+      ];
       const run = Bun.spawn([process.execPath, join(bench, "main.ts"), ...args, ...contenders], {
         env: { ...process.env, PATH: path },
         stdout: "pipe",
@@ -197,6 +213,7 @@ describe.skipIf(process.platform !== "linux")("bun run bench", () => {
       expect(text).toContain("vllm-router-rs is missing: python3 is not installed");
       expect(text).toContain("sglang-router is missing: python3 is not installed");
       expect(text).toContain("python-router is missing: name its executable with --python-router");
+      expect(text).toContain("router-executable is missing: npm run build makes it");
       expect(await run.exited).toBe(0);
     },
     TIMEOUT_MS,

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { contenders } from "../../../scripts/bench/contenders.ts";
 import { parseOptions, usage } from "../../../scripts/bench/options.ts";
 import { heldWorkloads } from "../../../scripts/bench/held-workloads.ts";
+import { START } from "../../../scripts/bench/start.ts";
 import { workloads } from "../../../scripts/bench/workloads.ts";
 import { policies } from "../../../src/routing/index.ts";
 
@@ -11,14 +12,17 @@ const namesIn = (args: readonly string[]) => {
   return {
     contenders: options.contenders.map(({ name }) => name),
     workloads: [...options.workloads, ...options.heldWorkloads].map(({ name }) => name),
+    starting: options.starting.map(({ name }) => name),
   };
 };
 
 describe("the command line of the benchmark", () => {
   test("compares the router with its rivals by default", () => {
     expect(parseOptions([])).toMatchObject({ rounds: 5, seconds: 3, connections: undefined });
+    const rivals = contenders.filter(({ set }) => set === undefined).map(({ name }) => name);
     expect(namesIn([])).toEqual({
-      contenders: contenders.filter(({ set }) => set === undefined).map(({ name }) => name),
+      contenders: rivals,
+      starting: [...rivals, "router-executable"],
       workloads: [...workloads, ...heldWorkloads].map(({ name }) => name),
     });
   });
@@ -51,6 +55,12 @@ describe("the command line of the benchmark", () => {
     expect(namesIn(["--contenders", "router, bare", "--workloads", "stream-64"])).toEqual({
       contenders: ["bare", "router"],
       workloads: ["stream-64"],
+      starting: [],
+    });
+    expect(namesIn(["--contenders", "nginx", "--workloads", "start"])).toEqual({
+      contenders: ["nginx"],
+      workloads: [],
+      starting: ["nginx"],
     });
     expect(namesIn(["--workloads", "held-5000,json-1k"]).workloads).toEqual(["json-1k", "held-5000"]);
   });
@@ -69,7 +79,7 @@ describe("the command line of the benchmark", () => {
 
   test("--help lists every contender and workload", () => {
     expect(parseOptions(["--help"])).toBe("help");
-    for (const { name, summary } of [...contenders, ...workloads, ...heldWorkloads])
+    for (const { name, summary } of [...contenders, ...workloads, ...heldWorkloads, START])
       expect(usage).toMatch(new RegExp(`^  ${name} +${RegExp.escape(summary)}$`, "m"));
   });
 });

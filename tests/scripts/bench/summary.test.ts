@@ -151,8 +151,10 @@ describe("the report", () => {
       },
     ],
     held: [],
+    starts: [],
     samples,
     heldSamples: [],
+    startSamples: [],
   });
 
   test("describes the machine, prints a row for each contender, and names the missing one", () => {
