@@ -1,24 +1,28 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { type RawEngine, rawAnswer, startRawEngine } from "../support/raw-engine.ts";
-import { sendRaw } from "../support/raw-client.ts";
-import { startRouter, type TestRouter } from "../support/router.ts";
+import {
+  body,
+  type Case,
+  chunked,
+  CHUNKS,
+  INNER,
+  lines,
+  post,
+  sized,
+  startingWith,
+  startWire,
+  statusesOf,
+  type Wire,
+  withHost,
+} from "./messages.ts";
 
-const body = '{"model":"m"}';
-const CHUNKS = `d\r\n${body}\r\n0\r\n\r\n`;
-
-let engine: RawEngine;
-let router: TestRouter;
+let wire: Wire;
 beforeAll(async () => {
-  engine = await startRawEngine((socket, { body: received }) => socket.write(rawAnswer(received)));
-  router = startRouter({ backends: [{ url: engine.url, models: ["m"] }] });
+  wire = await startWire();
 });
-afterAll(async () => {
-  await router[Symbol.asyncDispose]();
-  await engine[Symbol.asyncDispose]();
-});
+afterAll(async () => wire[Symbol.asyncDispose]());
 
-const post = (...headers: readonly string[]): string =>
-  ["POST /v1/completions HTTP/1.1", "Host: a", ...headers, "", ""].join("\r\n");
+const holding = (line: string): string =>
+  `${line} HTTP/1.1\r\nHost: a\r\nContent-Length: ${INNER.length}\r\n\r\n${INNER}`;
 
 /** Lines of a head that say how a body is framed. */
 const framing = (head: string): readonly string[] =>
@@ -46,12 +50,55 @@ describe("a request that the runtime's parser lets pass although it is odd", () 
         "Proxy-Connection: close",
       ) + body,
     ],
+    ["a coding after a tab", post("Transfer-Encoding:\tchunked") + CHUNKS],
+    ["a coding in capitals", post("Transfer-Encoding: CHUNKED") + CHUNKS],
+    ["a header that looks like a coding", sized("Transfer_Encoding: chunked")],
+    [
+      "a coding that is named of one connection",
+      post("Connection: Transfer-Encoding", "Transfer-Encoding: chunked") + CHUNKS,
+    ],
+    ["a length that is", sized("Connection: Content-Length")],
+    ["a chunk's size in capitals", chunked(CHUNKS.replace("d", "D"))],
+    ["a chunk's size after zeros", chunked(`00000d\r\n${body}\r\n000\r\n\r\n`)],
+    ["a quoted extension", chunked(`d;a="b;c"\r\n${body}\r\n0\r\n\r\n`)],
+    ["an extension of the last chunk", chunked(`d\r\n${body}\r\n0;x=y\r\n\r\n`)],
+    [
+      "chunks of one byte",
+      chunked(
+        `${body
+          .split("")
+          .map((byte) => `1\r\n${byte}\r\n`)
+          .join("")}0\r\n\r\n`,
+      ),
+    ],
+    ["a target that names its host", startingWith("POST http://evil/v1/completions HTTP/1.1")],
+    ["a target with a fragment", startingWith("POST /v1/completions#x HTTP/1.1")],
+    ["a target with dots", startingWith("POST /v1/files/../completions HTTP/1.1")],
+    ["a header's value that is not ASCII", sized("X: \xc3\xa9")],
+    ["190 headers", sized(...lines(190, "1"))],
+    ["an unknown expectation", sized("Expect: 200-maybe")],
+    [
+      "a wish for a WebSocket",
+      sized(
+        "Connection: Upgrade",
+        "Upgrade: websocket",
+        "Sec-WebSocket-Key: eA==",
+        "Sec-WebSocket-Version: 13",
+      ),
+    ],
+    [
+      "a wish for HTTP/2",
+      sized("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABk"),
+    ],
+    ["HTTP/1.0 with keep-alive", sized("Connection: keep-alive").replace("HTTP/1.1", "HTTP/1.0")],
   ])("%s reaches the engine once, as one message with a length of our own", async (_what, request) => {
-    const before = engine.requests.length;
-    using client = sendRaw(router.port, request);
-    expect(await client.until(/\{"model":"m"\}$/)).toContain("HTTP/1.1 200 ");
-    expect(engine.requests).toHaveLength(before + 1);
-    const { head, body: received } = engine.requests.at(-1) ?? { head: "", body: Buffer.alloc(0) };
+    const before = wire.engine.requests.length;
+    using client = wire.send(request);
+    expect(await client.until(/\r\n\r\n\{"model":"m"\}$/)).toMatch(
+      /^(?:HTTP\/1\.1 100 Continue\r\n\r\n)?HTTP\/1\.1 200 /,
+    );
+    expect(await wire.reached(before)).toEqual(["POST /v1/completions HTTP/1.1"]);
+    const { head, body: received } = wire.engine.requests[before] ?? { head: "", body: Buffer.alloc(0) };
     expect(framing(head).map((line) => line.toLowerCase())).toEqual(["content-length: 13"]);
     expect(received.toString()).toBe(body);
     expect(head).not.toMatch(/^(?:expect|upgrade|te|trailer|keep-alive|proxy-[a-z]+|x-mine):/im);
@@ -59,33 +106,59 @@ describe("a request that the runtime's parser lets pass although it is odd", () 
   });
 });
 
+describe("what the router answers by itself reaches no engine", () => {
+  test.each<readonly [...Case, number]>([
+    ["a health check that holds a request", holding("GET /health"), 200],
+    ["a HEAD that holds a request", holding("HEAD /livez"), 200],
+    ["a refused method that holds a request", holding("DELETE /v1/completions"), 405],
+    ["OPTIONS that hold a request", holding("OPTIONS /v1/completions"), 405],
+    ["an unknown route that holds a request", holding("POST /nothing"), 404],
+    ["a target with two slashes", startingWith("POST //evil/v1/completions HTTP/1.1"), 404],
+    ["encoded dots", startingWith("POST /v1/%2e%2e/sleep HTTP/1.1"), 400],
+    ["dots that are encoded twice", startingWith("POST /v1/%252e%252e/sleep HTTP/1.1"), 404],
+    ["an encoded slash", startingWith("POST /v1%2fcompletions HTTP/1.1"), 404],
+    ["a target in UTF-8", startingWith("POST /v1/compl\xc3\xa9tions HTTP/1.1"), 404],
+    ["a target in no encoding", startingWith("POST /v1/compl\xfftions HTTP/1.1"), 404],
+    ["a host with a user", withHost("u@a"), 400],
+    ["a host with a path", withHost("a/b"), 400],
+    ["a list of hosts", withHost("a, b"), 400],
+    ["two hosts", sized("host: b"), 400],
+  ])("%s", async (_what, bytes, status) => {
+    const before = wire.engine.requests.length;
+    using client = wire.send(bytes);
+    await client.until(/\r\n\r\n/);
+    expect(await wire.reached(before)).toEqual([]);
+    expect(statusesOf(client.text())).toEqual([status]);
+  });
+});
+
 // The runtime answers several requests of one packet only where it has each answer at once, and otherwise closes.
 test("requests that come in one packet are answered in their order, or none is: nobody gets another's answer", async () => {
-  using local = sendRaw(router.port, "GET /version HTTP/1.1\r\nHost: a\r\n\r\n".repeat(3));
+  using local = wire.send("GET /version HTTP/1.1\r\nHost: a\r\n\r\n".repeat(3));
   await local.until(/(?:HTTP\/1\.1 200 [^]*){3}/);
 
-  const before = engine.requests.length;
+  const before = wire.engine.requests.length;
   const numbered = [1, 2, 3].map((number) => `{"model":"m","n":${number}}`);
   const requests = numbered.map((text) => post(`Content-Length: ${text.length}`) + text).join("");
-  using forwarded = sendRaw(router.port, requests);
+  using forwarded = wire.send(requests);
   expect(await forwarded.closed()).toBe("");
-  expect(engine.requests.length - before).toBeLessThan(2);
+  expect(wire.engine.requests.length - before).toBeLessThan(2);
 });
 
 test("what looks like a second request within a body stays within it", async () => {
-  const before = engine.requests.length;
+  const before = wire.engine.requests.length;
   const inner = "GET /metrics HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n";
   const text = `{"model":"m","prompt":"\\r\\n${inner}"}`.replaceAll("\\r\\n", "\\u000d\\u000a");
-  using client = sendRaw(router.port, post(`Content-Length: ${text.length}`, "Connection: close") + text);
+  using client = wire.send(post(`Content-Length: ${text.length}`, "Connection: close") + text);
   const received = await client.closed();
   expect(received.match(/HTTP\/1\.1 /g)).toHaveLength(1);
-  expect(engine.requests.slice(before).map(({ body: sent }) => sent.toString())).toEqual([text]);
+  expect(wire.engine.requests.slice(before).map(({ body: sent }) => sent.toString())).toEqual([text]);
 });
 
 test("a body that ends before its length reaches no engine", async () => {
-  const before = engine.requests.length;
-  using client = sendRaw(router.port, post("Content-Length: 100") + body);
+  const before = wire.engine.requests.length;
+  using client = wire.send(post("Content-Length: 100") + body);
   client.socket.end();
   await client.closed();
-  expect(engine.requests).toHaveLength(before);
+  expect(wire.engine.requests).toHaveLength(before);
 });
