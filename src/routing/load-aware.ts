@@ -8,7 +8,7 @@ const options = {
   loadAwareBeta: {
     group: "Routing",
     argument: "<factor>",
-    schema: decimalBetween(0, 1000, "must be at least 0"),
+    schema: decimalBetween(0, 1000, "give 0 to 1000"),
     default: "1",
     help: "Share of a prompt found in the cache that twice the mean load outweighs (loadaware routing).",
   },
