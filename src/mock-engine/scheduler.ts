@@ -123,6 +123,29 @@ export const createScheduler = (config: SchedulerConfig): Scheduler => {
     return tokens;
   };
 
+  /** Adds as many tokens to each sequence of the batch; blocks are taken and filled in the order of single steps. */
+  const decodeMore = (tokens: number): void => {
+    const turns: { readonly step: number; readonly sequence: Sequence; readonly computed: number }[] = [];
+    for (const sequence of batch) {
+      const { computed: start } = sequence;
+      const addTurn = (step: number): void => {
+        if (step <= tokens) turns.push({ step, sequence, computed: start + step });
+      };
+      const full = blockSize - (start % blockSize);
+      if (full === blockSize) addTurn(1);
+      for (let step = full; step <= tokens; step += blockSize) {
+        addTurn(step);
+        addTurn(step + 1);
+      }
+    }
+    turns.sort((one, other) => one.step - other.step);
+    for (const { sequence, computed } of turns) extend(sequence, computed - sequence.computed, []);
+    for (const sequence of batch) {
+      sequence.emitted += tokens;
+      extend(sequence, sequence.promptTokens + sequence.emitted - sequence.computed, []);
+    }
+  };
+
   const remove = (from: Sequence[], sequence: Sequence): void => {
     const index = from.indexOf(sequence);
     if (index >= 0) from.splice(index, 1);
@@ -211,12 +234,7 @@ export const createScheduler = (config: SchedulerConfig): Scheduler => {
     },
 
     finishStep: (steps = 1) => {
-      if (steps > 1) {
-        for (const sequence of batch) {
-          extend(sequence, steps - 1, []);
-          sequence.emitted += steps - 1;
-        }
-      }
+      if (steps > 1) decodeMore(steps - 1);
       const progressed: Sequence[] = [];
       for (const sequence of batch) {
         const isWhole = sequence.computed === sequence.promptTokens + sequence.emitted;

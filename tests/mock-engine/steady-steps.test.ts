@@ -110,7 +110,7 @@ describe("steps that are alike", () => {
         expect(fast.totals()).toEqual(slow.totals());
         expect(fast.usage()).toBe(0);
       }),
-      { numRuns: 300 },
+      { numRuns: 1000 },
     );
   });
 });
