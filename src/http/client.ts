@@ -1,3 +1,4 @@
+import { type Bagged, createBag } from "../core/bag.ts";
 import { reasonOf, type RouterError } from "../core/errors.ts";
 import type { Peer } from "../proxy/client.ts";
 
@@ -17,17 +18,22 @@ export interface Clients {
   readonly cut: (error: RouterError) => void;
 }
 
+interface Waiting extends Bagged {
+  readonly end: (error: RouterError) => void;
+}
+
 /**
  * Keeps the clients whose engines are awaited. The server's idle limit also counts while an engine thinks, and
  * lifting it sticks to the connection: this is the only place that lifts it, and what lifts it puts it back.
  */
 export const createClients = (idleTimeoutSeconds: number): Clients => {
-  const waiting = new Set<(error: RouterError) => void>();
+  const waiting = createBag<Waiting>();
   return {
     of: (request, server, { arrivedAt, trace }) => {
       let ending = new AbortController();
       const { signal } = request;
       const end = (reason: RouterError): void => ending.abort(reason);
+      const awaiting: Waiting = { end, place: undefined };
       const leave = (): void => end(reasonOf(signal));
       if (signal.aborted) leave();
       else signal.addEventListener("abort", leave, { once: true });
@@ -47,17 +53,17 @@ export const createClients = (idleTimeoutSeconds: number): Clients => {
         address: () => server.requestIP?.(request)?.address.replace(/^::ffff:(?=\d+\.)/i, ""),
         trace,
         allowSilence: () => {
-          waiting.add(end);
+          waiting.add(awaiting);
           server.timeout(request, 0);
         },
         limitSilence: () => {
-          waiting.delete(end);
+          waiting.remove(awaiting);
           server.timeout(request, idleTimeoutSeconds);
         },
       };
     },
     cut: (error) => {
-      for (const end of waiting) end(error);
+      for (const { end } of waiting.all()) end(error);
     },
   };
 };

@@ -1,3 +1,4 @@
+import { type Bagged, createBag } from "../core/bag.ts";
 import type { Clock } from "../core/clock.ts";
 
 /** Looks at many things with one timer: each says when it wants to be looked at again. */
@@ -15,12 +16,17 @@ export interface Watching extends Disposable {
   readonly by: (dueAt: number) => void;
 }
 
+interface Entry extends Bagged {
+  dueAt: number;
+  readonly look: (now: number) => number;
+}
+
 /** So much later than asked things may be looked at, so that many cost no more than a few. */
 const GRAIN_MS = 50;
 
 /** Creates a watch that sleeps while there is nothing to look at. */
 export const createWatch = ({ clock }: { readonly clock: Clock }): Watch => {
-  const entries = new Set<{ dueAt: number; readonly look: (now: number) => number }>();
+  const entries = createBag<Entry>();
   let timer: { readonly at: number; readonly handle: Disposable } | undefined;
 
   const sleepUntil = (at: number): void => {
@@ -33,7 +39,9 @@ export const createWatch = ({ clock }: { readonly clock: Clock }): Watch => {
   const wake = (): void => {
     const now = clock.monotonic();
     let next = Number.POSITIVE_INFINITY;
-    for (const entry of entries) {
+    for (const entry of entries.all()) {
+      // Another one's look has ended it.
+      if (entry.place === undefined) continue;
       if (entry.dueAt <= now) entry.dueAt = entry.look(now);
       if (entry.dueAt < next) next = entry.dueAt;
     }
@@ -46,7 +54,7 @@ export const createWatch = ({ clock }: { readonly clock: Clock }): Watch => {
 
   return {
     add: (dueAt, look) => {
-      const entry = { dueAt, look };
+      const entry: Entry = { dueAt, look, place: undefined };
       entries.add(entry);
       wakeBy(dueAt);
       return {
@@ -55,7 +63,7 @@ export const createWatch = ({ clock }: { readonly clock: Clock }): Watch => {
           entry.dueAt = at;
           wakeBy(at);
         },
-        [Symbol.dispose]: () => entries.delete(entry),
+        [Symbol.dispose]: () => entries.remove(entry),
       };
     },
   };

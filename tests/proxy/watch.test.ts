@@ -38,6 +38,18 @@ describe("what is watched", () => {
     expect(clock.waiting()).toEqual([]);
   });
 
+  test("is not looked at where the look at something else disposes it", () => {
+    const { clock, looks, add } = start();
+    add("a", 1000, () => {
+      second[Symbol.dispose]();
+      return NEVER;
+    });
+    const second = add("b", 1000);
+    clock.advance(2000);
+    expect(looks).toEqual([["a", 1000]]);
+    expect(clock.waiting()).toEqual([]);
+  });
+
   test("costs one timer, and none while nothing has a time", () => {
     const { clock, add } = start();
     add("never", NEVER);
