@@ -44,6 +44,13 @@ const lastLineEnds = (text: string): number => {
   return at;
 };
 
+/** Empty lines before an event are nothing, and stay. */
+const afterLineEnds = (text: string, start: number): number => {
+  let at = start;
+  while (text[at] === "\n" || text[at] === "\r") at += 1;
+  return at;
+};
+
 /** The usage event has no choices; usage beside a choice is the engine's own doing. */
 const isUsageEvent = (event: string): boolean => {
   const data = event.length > MAX_EVENT ? undefined : USAGE_EVENT.exec(event)?.[1];
@@ -72,10 +79,11 @@ export const createUsageFilter = (): UsageFilter => {
     let start = 0;
     for (const { 0: end, index } of text.matchAll(EVENT_END)) {
       const next = index + end.length;
-      if (!isInside && isUsageEvent(text.slice(start, next))) {
+      const from = isInside ? next : afterLineEnds(text, start);
+      if (from < next && isUsageEvent(text.slice(from, next))) {
         isOver = true;
-        usage = readUsage(bytes.subarray(start, next));
-        return Buffer.concat([bytes.subarray(0, start), bytes.subarray(next)]);
+        usage = readUsage(bytes.subarray(from, next));
+        return Buffer.concat([bytes.subarray(0, from), bytes.subarray(next)]);
       }
       isInside = false;
       start = next;

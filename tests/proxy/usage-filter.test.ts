@@ -84,6 +84,14 @@ describe("a stream without the event that the router asked for", () => {
     expect(sift([usageEvent + usageEvent, usageEvent]).whole).toBe(usageEvent + usageEvent);
   });
 
+  test("keeps the empty lines before that event, wherever it is cut", () => {
+    for (const lines of ["\n", "\n\n", "\r\n"]) {
+      const whole = token("a") + lines + usageEvent + DONE;
+      for (let at = 0; at <= whole.length; at += 1)
+        expect(sift([whole.slice(0, at), whole.slice(at)]).whole).toBe(token("a") + lines + DONE);
+    }
+  });
+
   test("never waits with a whole event, and with a long one not for its end", () => {
     expect(sift([`${token("a")}data: {"ch`, 'oices":[{}]}\n\n']).passed).toEqual([
       token("a"),
