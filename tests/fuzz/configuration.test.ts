@@ -5,6 +5,7 @@ import { parseConfigFile } from "../../src/config/file.ts";
 import { routerOptions } from "../../src/config/options.ts";
 import { describeProblem } from "../../src/config/problem.ts";
 import { defaultSettings, mergeSettings } from "../../src/config/sources.ts";
+import { escapeLine } from "../../src/core/log.ts";
 import { environmentName, flagName } from "../../src/core/option.ts";
 import { parse, staticArgv } from "../config/given.ts";
 
@@ -39,11 +40,11 @@ const VALUES = [
 ];
 const value = fc.oneof(fc.constantFrom(...VALUES), fc.string({ unit: "grapheme", maxLength: 12 }));
 
-/** What was refused is said in one line each, and what was not is a configuration. */
+/** What was refused is said in one line each, as lines are written, and what was not is a configuration. */
 const isPlain = (parsed: ParsedConfig): boolean => {
   if (!("problems" in parsed)) return parsed.config.server.port >= 0;
   const lines = parsed.problems.map(describeProblem);
-  for (const line of lines) expect(line).toMatch(/^[^\r\n]+$/);
+  for (const line of lines) expect(escapeLine(line)).toMatch(/^[^\r\n]+$/);
   return lines.length > 0;
 };
 
