@@ -181,8 +181,13 @@ export const openAiError = ({ code, message }: RouterError) => ({
   error: { message, type: errorTable[code].type, param: null, code },
 });
 
+/** The runtime names the URL, whose query is the client's own, and advises whoever wrote the call. */
+const RUNTIME_ADDS = / fetching "[^"]*"|\.? For more information, pass `verbose: true`[^]*/g;
+
+const wordsOf = ({ message }: Error): string => message.replace(RUNTIME_ADDS, "");
+
 /** An error in a line of the log: its message, and that of its cause. */
 export const describeError = (error: unknown): string => {
   if (!(error instanceof Error)) return String(error);
-  return error.cause instanceof Error ? `${error.message} (${error.cause.message})` : error.message;
+  return error.cause instanceof Error ? `${wordsOf(error)} (${wordsOf(error.cause)})` : wordsOf(error);
 };

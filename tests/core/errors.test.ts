@@ -1,5 +1,11 @@
 import { describe, expect, test } from "bun:test";
-import { type ErrorCode, errorTable, openAiError, RouterError } from "../../src/core/errors.ts";
+import {
+  describeError,
+  type ErrorCode,
+  errorTable,
+  openAiError,
+  RouterError,
+} from "../../src/core/errors.ts";
 
 const codes = Object.keys(errorTable) as ErrorCode[];
 
@@ -29,4 +35,20 @@ test("an error keeps its code and cause, and shows as OpenAI's error object with
       code: "upstream_unreachable",
     },
   });
+});
+
+test("a line of the log has the runtime's words without the URL, whose query is the client's, and its advice", async () => {
+  const server = Bun.listen({
+    hostname: "127.0.0.1",
+    port: 0,
+    socket: { data: (socket) => void socket.write("HTTP/1.1 nonsense\r\n\r\n") },
+  });
+  const cause: unknown = await fetch(`http://127.0.0.1:${server.port}/?key=canary`).catch(
+    (error: unknown) => error,
+  );
+  server.stop(true);
+  expect(String(cause)).toContain("canary");
+  const error = new RouterError("upstream_invalid", "The engine's answer is not valid HTTP.", { cause });
+  expect(describeError(error)).toBe("The engine's answer is not valid HTTP. (Malformed_HTTP_Response)");
+  expect(describeError(cause)).toBe("Malformed_HTTP_Response");
 });
