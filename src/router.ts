@@ -30,10 +30,11 @@ import { createHostSampler } from "./metrics/host-sampler.ts";
 import { createLoopLag } from "./metrics/loop-lag.ts";
 import { createRouterMetrics, type RouterMetrics } from "./metrics/router-metrics.ts";
 import { createReadBody } from "./proxy/body.ts";
-import { createForward, type Routed } from "./proxy/forward.ts";
+import { createForward, type ForwardDeps, type Routed } from "./proxy/forward.ts";
+import { createPrefill } from "./proxy/prefill.ts";
 import { createRequestHeaders } from "./proxy/request-headers.ts";
-import { createPolicy } from "./routing/index.ts";
-import type { RoutingPolicy } from "./routing/policy.ts";
+import { createPolicy, handoverOf, rolesBy } from "./routing/index.ts";
+import type { RoutePlan, RoutingPolicy } from "./routing/policy.ts";
 import { createScraper, type Reading } from "./stats/scraper.ts";
 import { createStatsLog } from "./stats/stats-log.ts";
 import { createRequestLedger, type RequestLedger } from "./stats/request-ledger.ts";
@@ -66,7 +67,7 @@ export interface Platform {
   /** Absent where no request is traced. */
   readonly sampleTrace?: SampleTrace | undefined;
   /** Adds to the policy whoever writes down what it is asked; absent where nobody does. */
-  readonly record?: ((policy: RoutingPolicy) => RoutingPolicy) | undefined;
+  readonly record?: ((policy: RoutingPolicy<RoutePlan>) => RoutingPolicy<RoutePlan>) | undefined;
   /** Told which engine was chosen for a request and why; the demo shows it. */
   readonly onRouted?: ((routed: Routed) => void) | undefined;
 }
@@ -74,7 +75,7 @@ export interface Platform {
 /** What a router knows that the one that takes over from it goes on with. */
 export interface Legacy {
   readonly routing: Config["routing"];
-  readonly policy: RoutingPolicy;
+  readonly policy: RoutingPolicy<RoutePlan>;
   readonly front: FrontLegacy;
   readonly requests: RequestLedger;
   readonly metrics: RouterMetrics;
@@ -227,6 +228,7 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
     sleep,
     {
       health,
+      roleOf: rolesBy(config.routing),
       service: createService(
         {
           outliers,
@@ -238,7 +240,7 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
       ),
     },
   );
-  const forward = createForward({
+  const forwardDeps: ForwardDeps = {
     fleet,
     policy: platform.record?.(policy) ?? policy,
     requests,
@@ -259,7 +261,13 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
     random,
     log,
     onRouted,
-  });
+  };
+  const handover = handoverOf(config.routing.logic);
+  const prefill =
+    handover &&
+    policy.prefill &&
+    createPrefill(handover, { ...forwardDeps, fleet: fleet.prefill, policy: policy.prefill });
+  const forward = createForward({ ...forwardDeps, prefill });
   const { markSleeping, status: discoveryStatus } = discovery;
   const control = createEngineControl({ fleet, fetch, clock, log, engineApiKey, markSleeping });
   const createdAt = previous?.createdAt ?? Math.floor(clock.now() / 1000);

@@ -1,5 +1,5 @@
 import { createPolicy, policies, routingBy, type RoutingLogic } from "../../src/routing/index.ts";
-import type { Candidate, Candidates, RoutingPolicy } from "../../src/routing/policy.ts";
+import type { Candidate, Candidates, RoutePlan, RoutingPolicy } from "../../src/routing/policy.ts";
 import { createPrefixIndex } from "../../src/routing/prefix-index.ts";
 import { blocksOf } from "../../src/routing/prompt-blocks.ts";
 
@@ -83,7 +83,7 @@ const candidatesOf = (count: number): Candidates => {
 
 /** Median microseconds of a plan and its booking; the prompt is at hand. */
 const measurePolicy = async (
-  policy: RoutingPolicy,
+  policy: RoutingPolicy<RoutePlan>,
   candidates: Candidates,
   prompts: readonly Uint8Array[],
 ): Promise<string> => {
@@ -100,6 +100,7 @@ const measurePolicy = async (
     };
     const begin = performance.now();
     const plan = await policy.plan(request, candidates);
+    if (plan.kind !== "single") throw new Error("no engine was chosen");
     plan.watcher?.began();
     const elapsed = performance.now() - begin;
     plan.watcher?.streamBegan(20);

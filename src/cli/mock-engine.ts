@@ -7,9 +7,9 @@ export const mockEngine: Command = tableCommand({
   usage: "mock-engine [flags]",
   options: mockEngineOptions,
   examples: ["mock-engine --port 9001 --served-model-name facebook/opt-125m"],
-  run: async (values, { clock, write, stop }) => {
+  run: async (values, { clock, fetch, write, stop }) => {
     try {
-      await runMockEngine(values, { clock, write: (text) => write("stdout", text), signal: stop });
+      await runMockEngine(values, { clock, fetch, write: (text) => write("stdout", text), signal: stop });
       return 0;
     } catch (error) {
       write("stderr", `vllm-router: error: ${describeError(error)}\n`);

@@ -1,5 +1,6 @@
 import { isModelType, modelTypes } from "../health/payloads.ts";
-import { type RoutingLogic, policies, routingProblems } from "../routing/index.ts";
+import { flagName } from "../core/option.ts";
+import { type RoutingLogic, handoverOf, policies, routingProblems } from "../routing/index.ts";
 import { parseRanges } from "./addresses.ts";
 import type { RouterOptionValues } from "./options.ts";
 import { quote } from "./schemas.ts";
@@ -82,6 +83,27 @@ const checks: readonly Check[] = [
       return logic !== undefined && isAvailable(logic)
         ? routingProblems({ logic, options: given.values })
         : [];
+    },
+  },
+  {
+    reads: [
+      "staticModelLabels",
+      "serviceDiscovery",
+      "routingLogic",
+      "prefillModelLabels",
+      "decodeModelLabels",
+    ],
+    find: (given) => {
+      const logic = chosenLogic(given);
+      const isDivided = logic !== undefined && isAvailable(logic) && handoverOf(logic) !== undefined;
+      if (!isDivided || chosenDiscovery(given) !== "static") return [];
+      const { staticModelLabels: labels = [], prefillModelLabels, decodeModelLabels } = given.values;
+      return Object.entries({ prefillModelLabels, decodeModelLabels }).flatMap(([property, named = []]) =>
+        oneOrNone(
+          named.length > 0 && !labels.some((label) => named.includes(label)),
+          `No backend has a label of --${flagName(property)} (${named.join(", ")}); give each backend its label, in the same order`,
+        ),
+      );
     },
   },
   {

@@ -137,6 +137,18 @@ export const errorTable = {
     isRetryable: false,
     meaning: "The model is known, but no engine can serve it now; try again.",
   },
+  prefill_unavailable: {
+    status: 503,
+    type: "service_unavailable_error",
+    isRetryable: false,
+    meaning: "No engine with a label of --prefill-model-labels can serve the model now; try again.",
+  },
+  decode_unavailable: {
+    status: 503,
+    type: "service_unavailable_error",
+    isRetryable: false,
+    meaning: "No engine with a label of --decode-model-labels can serve the model now; try again.",
+  },
 } as const satisfies Record<string, ErrorKind>;
 
 /** A row of the error table. */

@@ -5,6 +5,7 @@ import { RouterError } from "../core/errors.ts";
 import type { Discovery } from "../discovery/discovery.ts";
 import { type EngineHealth, type Excluded, modelKey } from "../health/engine-health.ts";
 import type { Trial } from "../health/outliers.ts";
+import type { Role } from "../routing/disaggregated.ts";
 import type { Candidate, Candidates } from "../routing/policy.ts";
 import type { RequestLedger } from "../stats/request-ledger.ts";
 import { everyone, type Pool, type Service } from "./service.ts";
@@ -31,9 +32,8 @@ export interface EngineCounts {
   readonly starting: number;
 }
 
-/** The engines that can be routed to now. */
-export interface Fleet {
-  readonly endpoints: readonly Endpoint[];
+/** Engines to choose from: all that answer requests, or those that prefill. */
+export interface EngineGroup {
   /** Engines that serve the model, are healthy, awake and not ejected; `undefined` when there are none. */
   readonly candidates: (model: string, narrowing?: Narrowing) => Candidates | undefined;
   /** What one request chooses from: the candidates, without engines in slow start more often than not. */
@@ -43,17 +43,24 @@ export interface Fleet {
    * another request probes it meanwhile.
    */
   readonly begin: (endpoint: Endpoint, model: string, narrowing?: Narrowing) => Trial | undefined;
-  /** Why a model has no candidates: `model_not_found` if it was never seen, otherwise `no_endpoint`. */
+  /** Why a model has no candidates: `model_not_found` if it was never seen, otherwise that none can serve it now. */
   readonly missing: (model: string) => RouterError;
-  /** The model that is meant where a request names none: the only one that any engine serves, awake or not. */
-  readonly onlyModel: () => string | undefined;
-  readonly find: (endpointId: string) => Endpoint | undefined;
   /** Whether less than half of a model's engines are left: a request is sent to them once. */
   readonly isPanic: (model: string) => boolean;
-  readonly counts: () => EngineCounts;
-  readonly stateOf: (endpointId: string) => EngineState;
+  /** The model that is meant where a request names none: the only one that any engine serves, awake or not. */
+  readonly onlyModel: () => string | undefined;
   /** Whether any engine has ever served the model. */
   readonly hasSeen: (model: string) => boolean;
+}
+
+/** The engines that can be routed to now; where roles are given, its candidates are those that decode. */
+export interface Fleet extends EngineGroup {
+  readonly endpoints: readonly Endpoint[];
+  /** Those that compute prompts for others; none where there are no roles. */
+  readonly prefill: EngineGroup;
+  readonly find: (endpointId: string) => Endpoint | undefined;
+  readonly counts: () => EngineCounts;
+  readonly stateOf: (endpointId: string) => EngineState;
   /** A sleeping engine gets no requests until it wakes. */
   readonly setSleeping: (endpointId: string, sleeping: boolean) => void;
 }
@@ -62,7 +69,7 @@ interface Snapshot {
   readonly endpoints: readonly Endpoint[];
   readonly asleep: ReadonlySet<string>;
   readonly excluded: Excluded;
-  readonly pools: ReadonlyMap<string, Pool>;
+  readonly pools: Readonly<Record<Role, ReadonlyMap<string, Pool>>>;
   readonly byId: ReadonlyMap<string, Endpoint>;
   readonly onlyModel: string | undefined;
   readonly healthy: ReadonlySet<string>;
@@ -82,9 +89,17 @@ interface Loads extends Pick<RequestLedger, "of" | "keepOnly"> {
 interface Judges {
   readonly health?: Pick<EngineHealth, "excluded">;
   readonly service?: Service;
+  /** What an engine does; one without a role gets no requests. Absent where all do the same. */
+  readonly roleOf?: ((endpoint: Endpoint) => Role | undefined) | undefined;
 }
 
 const isCandidates = (list: readonly Candidate[]): list is Candidates => list.length > 0;
+
+/** The reference's words, which name no model. */
+const UNAVAILABLE = {
+  prefill: ["prefill_unavailable", "PREFILL_SERVICE_UNAVAILABLE: No prefill endpoints discovered"],
+  decode: ["decode_unavailable", "DECODE_SERVICE_UNAVAILABLE: No decode endpoints discovered"],
+} as const;
 
 const nothing: Excluded = { engines: new Set(), models: new Set() };
 
@@ -93,7 +108,7 @@ export const createFleet = (
   discovery: Discovery,
   loads: Loads,
   sleep = createSleepStates(),
-  { health = { excluded: nothing }, service = everyone }: Judges = {},
+  { health = { excluded: nothing }, service = everyone, roleOf }: Judges = {},
 ): Fleet => {
   let snapshot: Snapshot | undefined;
 
@@ -107,10 +122,11 @@ export const createFleet = (
     asleep: ReadonlySet<string>,
     excluded: Excluded,
   ): Snapshot => {
-    const pools = new Map<string, { able?: [Candidate, ...Candidate[]]; readonly members: string[] }>();
-    const poolOf = (model: string) => {
-      let pool = pools.get(model);
-      if (!pool) pools.set(model, (pool = { members: [] }));
+    type Filling = { able?: [Candidate, ...Candidate[]]; readonly members: string[] };
+    const pools = { prefill: new Map<string, Filling>(), decode: new Map<string, Filling>() };
+    const poolOf = (role: Role, model: string): Filling => {
+      let pool = pools[role].get(model);
+      if (!pool) pools[role].set(model, (pool = { members: [] }));
       return pool;
     };
     const healthy = new Set<string>();
@@ -119,7 +135,9 @@ export const createFleet = (
       const models = healthyModels(endpoint, excluded);
       if (models.size > 0) healthy.add(endpoint.id);
       if (asleep.has(endpoint.id)) continue;
-      for (const model of new Set(endpoint.models)) poolOf(model).members.push(endpoint.id);
+      const role = roleOf ? roleOf(endpoint) : "decode";
+      if (!role) continue;
+      for (const model of new Set(endpoint.models)) poolOf(role, model).members.push(endpoint.id);
       if (models.size === 0) continue;
       routable.add(endpoint.id);
       const candidate: Candidate = {
@@ -130,7 +148,7 @@ export const createFleet = (
         },
       };
       for (const model of models) {
-        const pool = poolOf(model);
+        const pool = poolOf(role, model);
         if (pool.able) pool.able.push(candidate);
         else pool.able = [candidate];
       }
@@ -141,7 +159,9 @@ export const createFleet = (
     const [model, ...others] = new Set(endpoints.flatMap(({ models }) => models));
     const onlyModel = others.length === 0 ? model : undefined;
     const counts = { total: endpoints.length, healthy: healthy.size, routable: routable.size };
-    const memberships = [...pools.values()].map(({ members }) => members);
+    const memberships = Object.values(pools).flatMap((byModel) =>
+      [...byModel.values()].map(({ members }) => members),
+    );
     service.see({ endpoints: new Set(byId.keys()), able: routable, pools: memberships });
     return { endpoints, asleep, excluded, pools, byId, onlyModel, healthy, counts, routable };
   };
@@ -162,42 +182,57 @@ export const createFleet = (
     return snapshot;
   };
 
-  const candidates = (model: string, { except, only }: Narrowing = {}): Candidates | undefined => {
-    const pool = current().pools.get(model);
-    // Whoever names an engine has it, ejected or not.
-    const all = pool && only === undefined ? service.open(pool) : pool?.able;
-    if (!all || (only === undefined && !except?.size)) return all;
-    const left = all.filter(({ endpoint: { id } }) => (only ?? id) === id && !except?.has(id));
-    return isCandidates(left) ? left : undefined;
+  const groupOf = (role: Role): EngineGroup => {
+    const poolOf = (model: string): Pool | undefined => current().pools[role].get(model);
+
+    const candidates = (model: string, { except, only }: Narrowing = {}): Candidates | undefined => {
+      const pool = poolOf(model);
+      // Whoever names an engine has it, ejected or not.
+      const all = pool && only === undefined ? service.open(pool) : pool?.able;
+      if (!all || (only === undefined && !except?.size)) return all;
+      const left = all.filter(({ endpoint: { id } }) => (only ?? id) === id && !except?.has(id));
+      return isCandidates(left) ? left : undefined;
+    };
+
+    return {
+      candidates,
+      draw: (model, narrowing) => {
+        const all = candidates(model, narrowing);
+        return all && service.draw(all);
+      },
+      begin: (endpoint, model, { only } = {}) =>
+        service.begin(endpoint, only === undefined ? poolOf(model) : undefined),
+      missing: (model) => {
+        if (!discovery.hasSeen(model)) {
+          return new RouterError(
+            "model_not_found",
+            `Model '${model}' not found. Available models can be listed at /v1/models.`,
+          );
+        }
+        const [code, message] = roleOf
+          ? UNAVAILABLE[role]
+          : ([
+              "no_endpoint",
+              `Model '${model}' is temporarily unavailable. Please try again later.`,
+            ] as const);
+        return new RouterError(code, message);
+      },
+      isPanic: (model) => {
+        const pool = poolOf(model);
+        return pool !== undefined && service.isPanic(pool);
+      },
+      onlyModel: () => current().onlyModel,
+      hasSeen: discovery.hasSeen,
+    };
   };
 
   return {
+    ...groupOf("decode"),
+    prefill: groupOf("prefill"),
     get endpoints() {
       return discovery.endpoints;
     },
-    candidates,
-    draw: (model, narrowing) => {
-      const all = candidates(model, narrowing);
-      return all && service.draw(all);
-    },
-    begin: (endpoint, model, { only } = {}) =>
-      service.begin(endpoint, only === undefined ? current().pools.get(model) : undefined),
-    missing: (model) =>
-      discovery.hasSeen(model)
-        ? new RouterError(
-            "no_endpoint",
-            `Model '${model}' is temporarily unavailable. Please try again later.`,
-          )
-        : new RouterError(
-            "model_not_found",
-            `Model '${model}' not found. Available models can be listed at /v1/models.`,
-          ),
-    onlyModel: () => current().onlyModel,
     find: (endpointId) => current().byId.get(endpointId),
-    isPanic: (model) => {
-      const pool = current().pools.get(model);
-      return pool !== undefined && service.isPanic(pool);
-    },
     counts: () => {
       const { counts, routable } = current();
       const states = [...routable].map(service.stateOf);
@@ -210,7 +245,6 @@ export const createFleet = (
       if (!healthy.has(endpointId)) return "unhealthy";
       return asleep.has(endpointId) ? "asleep" : service.stateOf(endpointId);
     },
-    hasSeen: discovery.hasSeen,
     setSleeping: sleep.set,
   };
 };

@@ -5,7 +5,12 @@ import type { Log } from "../core/log.ts";
 const PLAIN: ReadonlySet<string> = new Set(["invalid_request", "model_not_found", "no_endpoint"]);
 
 /** Codes whose body keeps the reference's `{"detail": "<message>"}`. */
-const DETAIL: ReadonlySet<string> = new Set(["not_found", "method_not_allowed"]);
+const DETAIL: ReadonlySet<string> = new Set([
+  "not_found",
+  "method_not_allowed",
+  "prefill_unavailable",
+  "decode_unavailable",
+]);
 
 const bodyOf = (error: RouterError): unknown => {
   if (PLAIN.has(error.code)) return { error: error.message };
@@ -15,6 +20,9 @@ const bodyOf = (error: RouterError): unknown => {
 
 /** What client libraries wait by. */
 const TRY_AGAIN_SOON = { "retry-after": "1", "retry-after-ms": "1000" } as const;
+
+/** When the next probes have told whether an engine is back; client libraries wait and try again by these. */
+const TRY_AGAIN_LATER = { "retry-after": "5", "retry-after-ms": "5000", "x-should-retry": "true" } as const;
 
 /** Fields that an answer of this code has beyond its body. */
 const FIELDS: Readonly<Partial<Record<ErrorCode, Readonly<Record<string, string>>>>> = {
@@ -27,8 +35,9 @@ const FIELDS: Readonly<Partial<Record<ErrorCode, Readonly<Record<string, string>
   overloaded: TRY_AGAIN_SOON,
   router_shutdown: TRY_AGAIN_SOON,
   method_not_allowed: { allow: "GET, POST" },
-  // When the next probes have told whether an engine is back; client libraries wait and try again by these.
-  no_endpoint: { "retry-after": "5", "retry-after-ms": "5000", "x-should-retry": "true" },
+  no_endpoint: TRY_AGAIN_LATER,
+  prefill_unavailable: TRY_AGAIN_LATER,
+  decode_unavailable: TRY_AGAIN_LATER,
 };
 
 /** The answer to an error: JSON in the reference's form where its clients depend on it, else OpenAI's. */

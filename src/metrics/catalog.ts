@@ -80,6 +80,12 @@ export const catalog = {
     labels: ["model"],
     buckets: [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600],
   },
+  vllm_router_prefill_duration_seconds: {
+    type: "histogram",
+    help: "Time that prefills for engines that decode took, failed attempts included, by how they ended: done, refused (4xx) or failed",
+    labels: ["model", "outcome"],
+    buckets: [0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300],
+  },
   vllm_router_overhead_seconds: {
     type: "histogram",
     help: "Time in the router from the arrival of a request to the head of its answer, engine time excluded, upload of the body included",
@@ -93,7 +99,7 @@ export const catalog = {
   },
   vllm_router_routing_decisions_total: {
     type: "counter",
-    help: "Choices of an engine by their reason: turn, session, rate, load, prefix (it holds the longest), cold (none holds it) or spread (load against prefix)",
+    help: "Choices of an engine by their reason: turn, session, rate, load, prefix (it holds the longest), cold (none holds it), spread (load against prefix) or held (so much of it that no other engine prefills)",
     labels: ["model", "reason", "server"],
   },
   vllm_router_attempts_total: {

@@ -41,6 +41,8 @@ export interface RouterMetrics extends AdmissionSeries {
   readonly ejected: (server: string, reason: string) => void;
   /** An answer has ended that came whole, so many milliseconds after its request. */
   readonly answered: (model: string, elapsedMs: number) => void;
+  /** A prefill for an engine that decodes has ended. */
+  readonly prefilled: (model: string, outcome: "done" | "refused" | "failed", elapsedMs: number) => void;
   readonly overhead: (ms: number) => void;
   /** The ids of all engines that there are now. */
   readonly engines: (ids: ReadonlySet<string>) => void;
@@ -228,6 +230,8 @@ export const createRouterMetrics = (
         durations.set(model, (series = histogram("vllm_router_request_duration_seconds", { model })));
       series.observe(elapsedMs / 1000);
     },
+    prefilled: (model, outcome, elapsedMs) =>
+      histogram("vllm_router_prefill_duration_seconds", { model, outcome }).observe(elapsedMs / 1000),
     overhead: (ms) => overhead.observe(ms / 1000),
     engines: (ids) => {
       changes.added.add(ids.difference(engineIds).size);

@@ -1,7 +1,14 @@
 import * as v from "valibot";
 import { ApiError } from "./api-error.ts";
 import { chatMessage, renderChat } from "./chat-template.ts";
-import { planAnswer, startAnswer, usageOf, type Generation, type OutputStep } from "./generation.ts";
+import {
+  planAnswer,
+  startAnswer,
+  usageOf,
+  type Generation,
+  type OutputStep,
+  type PlannedAnswer,
+} from "./generation.ts";
 import { headerOf } from "./http-message.ts";
 import type { EngineParts, Route } from "./parts.ts";
 import { openStream, sendJson, type Reply } from "./reply.ts";
@@ -26,14 +33,22 @@ export const chatRoute =
       throw new ApiError(400, "This simulated engine only supports n=1.", { param: "n" });
     const prompt = tokenize(renderChat(body.messages));
     const max_tokens = body.max_completion_tokens ?? body.max_tokens;
-    const plan = planAnswer(parts, { ...body, prompt, model, max_tokens });
+    const planned = planAnswer(parts, { ...body, prompt, model, max_tokens });
+    const params = body.kv_transfer_params;
 
     const id = `chatcmpl-${headerOf(request, "x-request-id") ?? parts.newId()}`;
     const identity = { id, created: Math.floor(parts.clock.now() / 1000), model: model.name };
     const isStream = body.stream === true;
-    const onStep = isStream ? streamChunks(identity, body, reply) : sendWhole(identity, reply);
-    const generation = startAnswer(parts, reply, plan, (step) => onStep(step, generation));
-    if (isStream) openStream(reply);
+    const onStep = isStream
+      ? streamChunks(identity, body, reply)
+      : sendWhole(identity, reply, () => parts.transfers.offer(params, planned));
+    const start = (plan: PlannedAnswer): void => {
+      const generation = startAnswer(parts, reply, plan, (step) => onStep(step, generation));
+      if (isStream) openStream(reply);
+    };
+    return parts.transfers.isRemote(params)
+      ? parts.transfers.fetch(params, planned).then(start)
+      : start(planned);
   };
 
 interface Identity {
@@ -44,7 +59,7 @@ interface Identity {
 
 type OnStep = (step: OutputStep, generation: Generation) => void;
 
-const sendWhole = ({ id, created, model }: Identity, reply: Reply): OnStep => {
+const sendWhole = ({ id, created, model }: Identity, reply: Reply, offer: () => object | null): OnStep => {
   let content = "";
   return ({ text, tokens, finish }, generation) => {
     content += text;
@@ -78,7 +93,7 @@ const sendWhole = ({ id, created, model }: Identity, reply: Reply): OnStep => {
       usage: usageOf(generation.promptTokens, tokens, generation.cachedTokens()),
       prompt_logprobs: null,
       prompt_token_ids: null,
-      kv_transfer_params: null,
+      kv_transfer_params: offer(),
     });
   };
 };

@@ -1,6 +1,13 @@
 import * as v from "valibot";
 import { ApiError } from "./api-error.ts";
-import { planAnswer, startAnswer, usageOf, type Generation, type OutputStep } from "./generation.ts";
+import {
+  planAnswer,
+  startAnswer,
+  usageOf,
+  type Generation,
+  type OutputStep,
+  type PlannedAnswer,
+} from "./generation.ts";
 import { headerOf } from "./http-message.ts";
 import type { EngineParts, Route } from "./parts.ts";
 import { readPrompts, type Prompt } from "./prompts.ts";
@@ -40,11 +47,20 @@ export const completionsRoute =
       prompts,
       generations,
     };
-    const onStep = isStream ? streamChunks(job, body, reply) : sendWhole(job, body, reply);
-    for (const [choice, plan] of plans.entries()) {
-      generations.push(startAnswer(parts, reply, plan, (step) => onStep(choice, step)));
-    }
-    if (isStream) openStream(reply);
+    const params = body.kv_transfer_params;
+    const [first] = plans;
+    const offer = (): object | null => (first ? parts.transfers.offer(params, first) : null);
+    const onStep = isStream ? streamChunks(job, body, reply) : sendWhole(job, body, { reply, offer });
+    const start = (ready: readonly PlannedAnswer[]): void => {
+      for (const [choice, plan] of ready.entries()) {
+        generations.push(startAnswer(parts, reply, plan, (step) => onStep(choice, step)));
+      }
+      if (isStream) openStream(reply);
+    };
+    // As in vLLM, a transfer is that of the first prompt.
+    return first && parts.transfers.isRemote(params)
+      ? parts.transfers.fetch(params, first).then((fetched) => start([fetched, ...plans.slice(1)]))
+      : start(plans);
   };
 
 interface Job {
@@ -67,7 +83,11 @@ const totalUsage = ({ generations }: Job, tokens: number): object => {
 const echoOf = (job: Job, body: CompletionRequest, choice: number): string =>
   body.echo === true ? (job.prompts[choice]?.text ?? "") : "";
 
-const sendWhole = (job: Job, body: CompletionRequest, reply: Reply): OnStep => {
+const sendWhole = (
+  job: Job,
+  body: CompletionRequest,
+  { reply, offer }: { readonly reply: Reply; readonly offer: () => object | null },
+): OnStep => {
   const texts = job.prompts.map((_, choice) => echoOf(job, body, choice));
   const choices: object[] = [];
   let left = job.prompts.length;
@@ -97,7 +117,7 @@ const sendWhole = (job: Job, body: CompletionRequest, reply: Reply): OnStep => {
       service_tier: null,
       system_fingerprint: null,
       usage: totalUsage(job, total),
-      kv_transfer_params: null,
+      kv_transfer_params: offer(),
     });
   };
 };

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import type { Clock } from "../core/clock.ts";
+import type { EngineFetch } from "../core/engine-fetch.ts";
 import type { Log } from "../core/log.ts";
 import { ApiError } from "./api-error.ts";
 import { audioRoutes } from "./audio.ts";
@@ -26,6 +27,7 @@ import { scoringRoutes } from "./scoring.ts";
 import { serverRoutes } from "./server-routes.ts";
 import { tokenizationRoutes } from "./tokenization.ts";
 import { hashOf } from "./tokens.ts";
+import { createTransfers } from "./transfers.ts";
 
 /** What an engine can tell of itself, for tests; `GET /mock/state` answers with the same. */
 export interface MockEngineState {
@@ -39,6 +41,8 @@ export interface MockEngineState {
   readonly connections: number;
   /** Bytes of answers that clients have not taken yet. */
   readonly bufferedBytes: number;
+  /** Prompts that it has computed for others, which have not fetched them. */
+  readonly keptPrompts: number;
   /** Requests since the start, those under `/mock` left out. */
   readonly received: number;
   /** The latest 256 of them, oldest first. */
@@ -79,7 +83,12 @@ const faultRequest = v.object({
 /** Starts an engine; options that are not given have the defaults of `mockEngineOptions`, but port 0. */
 export const createMockEngine = (
   options: Partial<MockEngineConfig>,
-  deps: { readonly clock: Clock; readonly log?: Pick<Log, "error"> },
+  deps: {
+    readonly clock: Clock;
+    readonly log?: Pick<Log, "error">;
+    /** How an engine that decodes asks one that prefilled. */
+    readonly fetch?: EngineFetch;
+  },
 ): MockEngine => {
   const { clock, log } = deps;
   const given: MockEngineConfig = { ...defaultMockEngineConfig(), port: 0, ...options };
@@ -92,7 +101,12 @@ export const createMockEngine = (
   const recorder = createRecorder(keptRequests);
   const newId = createIdSource(config.seed, () => server.port);
   const models = createModelRegistry(config.servedModelName, config.maxModelLen, { clock, newId });
-  const parts: EngineParts = { config, clock, models, loop, stats, newId };
+  const { role, host: address, blockSize } = config;
+  const transfers = createTransfers(
+    { role, host: address, port: () => server.port, blockSize },
+    { fetch: deps.fetch, newId },
+  );
+  const parts: EngineParts = { config, clock, models, loop, stats, transfers, newId };
 
   const state = (): MockEngineState => ({
     running: scheduler.running(),
@@ -102,6 +116,7 @@ export const createMockEngine = (
     kvCacheUsage: scheduler.usage(),
     connections: server.connections(),
     bufferedBytes: server.bufferedBytes(),
+    keptPrompts: transfers.kept(),
     received: recorder.total(),
     requests: recorder.latest(),
   });
@@ -127,6 +142,7 @@ export const createMockEngine = (
     ...inference,
     ...serverRoutes(parts, { scheduler, startedAtMs: clock.now(), load }),
     ...controlRoutes(parts, { scheduler }),
+    ...transfers.routes,
     "GET /mock/state": (_request, reply) => sendJson(reply, 200, state()),
     "POST /mock/fault": (request, reply) => {
       const { fault, every, scope } = readBody(request, faultRequest);

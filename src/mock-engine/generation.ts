@@ -23,6 +23,8 @@ export interface PlannedAnswer {
   readonly prompt: readonly number[];
   readonly answer: Answer;
   readonly blockHashes: readonly number[];
+  /** Another engine has computed the prompt, and it is here. */
+  readonly isFetched?: boolean;
 }
 
 /** What one step of the engine adds to an answer. */
@@ -95,7 +97,12 @@ export const startAnswer = (
   const { loop, stats } = parts;
   const { answer, prompt } = plan;
   const sequence = loop.submit(
-    { promptTokens: prompt.length, outputTokens: answer.pieces.length, blockHashes: plan.blockHashes },
+    {
+      promptTokens: prompt.length,
+      outputTokens: answer.pieces.length,
+      blockHashes: plan.blockHashes,
+      isFetched: plan.isFetched ?? false,
+    },
     ({ emitted, status }) => {
       if (status === "aborted") {
         return onStep({ text: "", tokens: emitted, finish: { reason: "abort", stopReason: null } });

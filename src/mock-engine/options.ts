@@ -84,6 +84,12 @@ export const mockEngineOptions = {
     argument: "<seconds>",
     default: "5",
   },
+  role: {
+    group: "Mock engine",
+    help: "Part in disaggregated prefill: prefill keeps prompts for others where a request's kv_transfer_params ask for it, decode fetches them and refuses what matches no prefill.",
+    schema: choice(["prefill", "decode"]),
+    argument: "<role>",
+  },
   seed: {
     group: "Simulation",
     help: "Engines of the same seed give the same answer to the same prompt.",

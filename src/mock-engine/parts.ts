@@ -5,6 +5,7 @@ import type { HttpRequest } from "./http-message.ts";
 import type { ModelRegistry } from "./models.ts";
 import type { MockEngineConfig } from "./options.ts";
 import type { Reply } from "./reply.ts";
+import type { Transfers } from "./transfers.ts";
 
 /** What the routes of one engine share. */
 export interface EngineParts {
@@ -13,6 +14,7 @@ export interface EngineParts {
   readonly models: ModelRegistry;
   readonly loop: EngineLoop;
   readonly stats: EngineStats;
+  readonly transfers: Transfers;
   /** 32 hex digits that this engine gives once. */
   readonly newId: () => string;
 }

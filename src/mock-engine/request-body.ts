@@ -14,6 +14,18 @@ export const textField = v.nullish(v.string("Input should be a valid string"));
 /** A field that holds an integer. */
 export const integerField = v.nullish(whole);
 
+/** What a request says of the other engine that takes part in its answer; fields as in vLLM. */
+export const transferField = v.nullish(
+  v.looseObject({
+    do_remote_decode: v.nullish(v.boolean()),
+    do_remote_prefill: v.nullish(v.boolean()),
+    remote_engine_id: v.nullish(v.string()),
+    remote_block_ids: v.nullish(v.array(v.number())),
+    remote_host: v.nullish(v.string()),
+    remote_port: v.nullish(v.number()),
+  }),
+);
+
 /** Fields of every route with generated text; unknown ones are ignored, as in vLLM. */
 export const samplingFields = {
   model: textField,
@@ -27,6 +39,7 @@ export const samplingFields = {
   stream_options: v.nullish(v.looseObject({ include_usage: flag, continuous_usage_stats: flag })),
   n: integerField,
   seed: integerField,
+  kv_transfer_params: transferField,
   cache_salt: v.nullish(
     v.pipe(v.string(), v.nonEmpty("Parameter 'cache_salt' must be a non-empty string if provided.")),
   ),

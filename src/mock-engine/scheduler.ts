@@ -111,16 +111,17 @@ export const createScheduler = (config: SchedulerConfig): Scheduler => {
     // The last token is always computed, because its logits give the next one.
     const matched = pool.match(sequence.blockHashes, Math.floor((length - 1) / blockSize));
     const cached = matched.length * blockSize;
-    const tokens = Math.min(length - cached, budget);
+    const isFetched = sequence.isFetched === true && sequence.cachedTokens === undefined;
+    const tokens = isFetched ? length - cached : Math.min(length - cached, budget);
     if (!extend(sequence, tokens, matched)) return 0;
     if (sequence.cachedTokens === undefined) {
-      sequence.cachedTokens = cached;
+      sequence.cachedTokens = isFetched ? length - 1 : cached;
       prefixQueries += length;
       prefixHits += cached;
     }
     sequence.status = "running";
     running.push(sequence);
-    return tokens;
+    return isFetched ? 1 : tokens;
   };
 
   /** Adds as many tokens to each sequence of the batch; blocks are taken and filled in the order of single steps. */
@@ -157,6 +158,7 @@ export const createScheduler = (config: SchedulerConfig): Scheduler => {
         promptTokens: spec.promptTokens,
         outputTokens: spec.outputTokens,
         blockHashes: spec.blockHashes,
+        ...(spec.isFetched === undefined ? {} : { isFetched: spec.isFetched }),
         status: "waiting",
         emitted: 0,
         cachedTokens: undefined,

@@ -7,6 +7,8 @@ export interface SequenceSpec {
   readonly outputTokens: number;
   /** Chained hash of each full block of prompt and output; the last, partial block has none. */
   readonly blockHashes: ArrayLike<number>;
+  /** Another engine has computed the prompt: only its last token is left to do, unless the sequence starts over. */
+  readonly isFetched?: boolean;
 }
 
 /** Where a sequence is in its life. */

@@ -6,7 +6,7 @@ import { type RequestOutcome, watchBoth } from "../core/request-stats.ts";
 import type { Trial } from "../health/outliers.ts";
 import { verdictOf } from "../health/verdict.ts";
 import type { RequestSeries, RouterMetrics } from "../metrics/router-metrics.ts";
-import type { RoutePlan } from "../routing/policy.ts";
+import type { SinglePlan } from "../routing/policy.ts";
 import type { RequestLedger, Ticket } from "../stats/request-ledger.ts";
 import type { Call } from "./call.ts";
 import type { Client } from "./client.ts";
@@ -23,7 +23,7 @@ export interface AttemptOn {
   readonly model: string;
   readonly endpoint: Endpoint;
   /** By which the engine was chosen. */
-  readonly plan: RoutePlan;
+  readonly plan: SinglePlan;
   /** Told what the attempt says of the engine. */
   readonly trial: Trial;
   /** The engine was asked for a usage event that the client must not see. */

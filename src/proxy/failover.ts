@@ -1,6 +1,6 @@
 import type { Clock } from "../core/clock.ts";
 import type { Endpoint } from "../core/endpoint.ts";
-import type { Fleet, Narrowing } from "../fleet/fleet.ts";
+import type { EngineGroup, Narrowing } from "../fleet/fleet.ts";
 import type { Candidate } from "../routing/policy.ts";
 import type { Call } from "./call.ts";
 import type { DeadEnds } from "./dead-ends.ts";
@@ -30,7 +30,7 @@ export interface Failover {
 }
 
 interface FailoverDeps {
-  readonly fleet: Fleet;
+  readonly fleet: Pick<EngineGroup, "candidates" | "isPanic">;
   readonly budget: RetryBudget;
   readonly deadEnds: DeadEnds;
   readonly maxAttempts: number;

@@ -6,9 +6,9 @@ import type { EngineFetch, EngineRequest } from "../core/engine-fetch.ts";
 import type { EngineReach } from "../core/engine-reach.ts";
 import { describeError, isEngineFailure, RouterError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
-import type { Fleet } from "../fleet/fleet.ts";
+import type { EngineGroup } from "../fleet/fleet.ts";
 import type { RouterMetrics } from "../metrics/router-metrics.ts";
-import type { RoutePlan, RoutingPolicy } from "../routing/policy.ts";
+import type { RoutePlan, RoutingPolicy, SinglePlan } from "../routing/policy.ts";
 import type { RequestLedger } from "../stats/request-ledger.ts";
 import { type Attempt, createAttempts } from "./attempt.ts";
 import type { Call } from "./call.ts";
@@ -17,8 +17,9 @@ import { createDeadEnds } from "./dead-ends.ts";
 import { createDeadlines } from "./deadlines.ts";
 import { createFailover, type Failover } from "./failover.ts";
 import { type Failure, failureOfCode, failureOfStatus } from "./next-attempt.ts";
+import type { Prefill, Prefilled } from "./handover.ts";
 import type { RequestHeaders } from "./request-headers.ts";
-import { createRespond } from "./respond.ts";
+import { createRespond, type Respond } from "./respond.ts";
 import { createRetryBudget } from "./retry-budget.ts";
 import { routingLine } from "./routing-log.ts";
 import { type Answer, exchange } from "./upstream.ts";
@@ -28,7 +29,7 @@ import { askForUsage } from "./usage-request.ts";
 export type Forward = (call: Call, client: Client) => Promise<Response>;
 
 /** A choice that was made for a request; one for each attempt. */
-export interface Routed extends RoutePlan {
+export interface Routed extends SinglePlan {
   readonly requestId: string;
   /** The model that is served, an alias resolved. */
   readonly model: string;
@@ -36,9 +37,14 @@ export interface Routed extends RoutePlan {
   readonly attempt: number;
 }
 
-interface ForwardDeps {
-  readonly fleet: Fleet;
-  readonly policy: RoutingPolicy;
+/** What requests need of a router's parts. */
+export interface ForwardDeps {
+  readonly fleet: EngineGroup;
+  readonly policy: RoutingPolicy<RoutePlan>;
+  /** Needed by a policy whose plans ask for it. */
+  readonly prefill?: Prefill | undefined;
+  /** What becomes of an answer; it goes to the client where absent. */
+  readonly respond?: ((attempt: Attempt, answer: Answer) => Response) | undefined;
   readonly requests: RequestLedger;
   readonly metrics: RouterMetrics;
   readonly answerFields: AnswerFields;
@@ -75,7 +81,7 @@ const describe = ({ answer, error }: Outcome): string =>
 
 /** Creates the hot path: choose an engine, send, wait for its first bytes, relay; again elsewhere if it fails before. */
 export const createForward = (deps: ForwardDeps): Forward => {
-  const { requests, room } = deps;
+  const { requests, room, prefill } = deps;
   const { fleet, policy, metrics, aliases, countsStreams, maxAttempts, fetch, clock, log, onRouted } = deps;
   const deadlines = createDeadlines(deps.limits, deps);
   const begin = createAttempts({
@@ -86,16 +92,16 @@ export const createForward = (deps: ForwardDeps): Forward => {
   const budget = createRetryBudget();
   const deadEnds = createDeadEnds();
   const failOver = createFailover({ ...deps, budget, deadEnds });
-  const respond = createRespond({ ...deps, deadlines });
+  const respond: Respond = deps.respond ?? createRespond({ ...deps, deadlines });
   const logsReasons = log.isEnabled("debug");
 
-  const firstLine = (call: Call, client: Client, { endpoint, sessionId }: RoutePlan): string =>
+  const firstLine = (call: Call, since: number, { endpoint, sessionId }: SinglePlan): string =>
     routingLine({
       requestId: call.id,
       sessionId,
       url: endpoint.url,
       epochMs: clock.now(),
-      elapsedMs: clock.monotonic() - client.arrivedAt,
+      elapsedMs: clock.monotonic() - since,
     });
 
   const modelOf = (call: Call): string => {
@@ -107,18 +113,23 @@ export const createForward = (deps: ForwardDeps): Forward => {
     );
   };
 
-  const announce = (plan: RoutePlan, call: Call, client: Client, number: number): void => {
+  const announce = (plan: SinglePlan, call: Call, since: number, number: number): void => {
     const { url } = plan.endpoint;
     log.info(
       number === 1
-        ? firstLine(call, client, plan)
+        ? firstLine(call, since, plan)
         : `Routing request ${call.id} to ${url} (attempt ${number}/${maxAttempts})`,
     );
     if (logsReasons) log.debug(`Request ${call.id} goes to ${url}: ${plan.reason}`);
   };
 
   /** The answer, and whether it is one that another engine may replace. */
-  const ask = async (attempt: Attempt, message: Message, waited: { ms: number }): Promise<Outcome> => {
+  const ask = async (
+    attempt: Attempt,
+    message: Message,
+    waited: { ms: number },
+    prefilled: Prefilled | undefined,
+  ): Promise<Outcome> => {
     const { endpoint, call, progress, signal } = attempt;
     const sentAt = clock.monotonic();
     try {
@@ -138,7 +149,7 @@ export const createForward = (deps: ForwardDeps): Forward => {
       if (answer.rest) deadlines.firstChunk(progress);
       const failure = answer.rest ? undefined : failureOfStatus(answer.status);
       if (failure) attempt.answered(answer.status);
-      return { answer, failure };
+      return { answer: prefilled ? prefilled.told(answer) : answer, failure };
     } catch (error) {
       waited.ms += clock.monotonic() - sentAt;
       attempt.failed(error);
@@ -177,6 +188,7 @@ export const createForward = (deps: ForwardDeps): Forward => {
     let failover: Failover | undefined;
     let last: Made | undefined;
 
+    let prefilled: Prefilled | undefined;
     let isAgain = false;
     for (let number = 1; ;) {
       const narrowing = failover?.narrowing ?? { only: call.engineId };
@@ -184,20 +196,38 @@ export const createForward = (deps: ForwardDeps): Forward => {
       const drawn = room ? room.among(draw, client, isAgain) : draw();
       const candidates = drawn instanceof Promise ? await drawn : drawn;
       if (!candidates) throw fleet.missing(model);
-      const planned = policy.plan({ model, headers, field, prompt, at: clock.monotonic() }, candidates);
+      const canPrefill = prefill !== undefined && !prefilled && prefill.isPossible(call);
+      const at = clock.monotonic();
+      const planned = policy.plan({ model, headers, field, prompt, at, canPrefill }, candidates);
       // Requests that come at once are each planned with the one before it under way.
       const plan = planned instanceof Promise ? await planned : planned;
+      switch (plan.kind) {
+        case "single":
+          break;
+        case "disaggregated": {
+          if (!prefill) throw new TypeError("a policy asks for a prefill that nobody does");
+          if (logsReasons) log.debug(`Request ${call.id} is prefilled elsewhere: ${plan.reason}`);
+          const done = await prefill.ask(call, client, model);
+          if (done instanceof Response) return done;
+          waited.ms += done.at - at;
+          prefilled = done;
+          continue;
+        }
+        default:
+          plan satisfies never;
+      }
       const { endpoint } = plan;
       isAgain = room !== undefined && !room.has(requests.of(endpoint.id));
       if (isAgain) continue;
       // Where another request began to probe it meanwhile, this one chooses among the rest.
       const trial = fleet.begin(endpoint, model, narrowing);
       if (!trial) continue;
-      announce(plan, call, client, number);
+      announce(plan, call, prefilled?.at ?? client.arrivedAt, number);
       onRouted?.({ ...plan, requestId: call.id, model, attempt: number });
 
       const attempt = begin({ call, client, model, endpoint, plan, trial, hidesUsage });
-      const outcome = await ask(attempt, message, waited);
+      const sent = prefilled ? { ...message, body: prefilled.bodyOf(message.body) } : message;
+      const outcome = await ask(attempt, sent, waited, prefilled);
       failover?.answered();
       const { answer, failure } = outcome;
       if (!failure) return respond(attempt, answer, waited.ms);
@@ -210,6 +240,8 @@ export const createForward = (deps: ForwardDeps): Forward => {
       failover ??= failOver(call, model);
       const next = await failover.after({ endpoint, failure, answer });
       if (next !== "again") return conclude(last, waited.ms, next === "pointless");
+      // An engine may have taken what there was to fetch, of which the one that computed it keeps nothing then.
+      if (failure !== "unsent" && prefilled?.isReusable === false) prefilled = undefined;
       metrics.retried(model);
       number += 1;
     }

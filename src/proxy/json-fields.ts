@@ -144,3 +144,21 @@ export const replaceSpan = (
   result.set(bytes.subarray(end), start + replacement.length);
   return result;
 };
+
+/**
+ * The object in the bytes with other fields: JSON text by name, `undefined` for a field that is to go. All other
+ * values are the bytes that they were; of duplicate fields the last is kept.
+ */
+export const withFields = (
+  bytes: Uint8Array,
+  changes: Readonly<Record<string, string | undefined>>,
+): Uint8Array<ArrayBuffer> => {
+  const pieces: Uint8Array[] = [];
+  const add = (name: string, value: Uint8Array): void => {
+    pieces.push(Buffer.from(`${pieces.length === 0 ? "{" : ","}${JSON.stringify(name)}:`), value);
+  };
+  for (const [name, { start, end }] of fieldSpans(bytes, Number.POSITIVE_INFINITY))
+    if (!Object.hasOwn(changes, name)) add(name, bytes.subarray(start, end));
+  for (const [name, value] of Object.entries(changes)) if (value !== undefined) add(name, Buffer.from(value));
+  return Buffer.concat([...pieces, Buffer.from(pieces.length === 0 ? "{}" : "}")]);
+};

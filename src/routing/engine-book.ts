@@ -1,5 +1,5 @@
 import type { RequestWatcher } from "../core/request-stats.ts";
-import type { Candidate, Candidates, Prompt, RoutePlan, RouteRule, RoutingRequest } from "./policy.ts";
+import type { Candidate, Candidates, Prompt, RouteRule, RoutingRequest, SinglePlan } from "./policy.ts";
 import { createPrefixIndex } from "./prefix-index.ts";
 import { blocksOf, type PromptBlocks } from "./prompt-blocks.ts";
 
@@ -29,7 +29,7 @@ export interface Sight<Engine extends BookedEngine> {
     engine: Engine,
     rule: RouteRule,
     reason: string,
-  ) => RoutePlan & { readonly watcher: RequestWatcher };
+  ) => SinglePlan & { readonly watcher: RequestWatcher };
 }
 
 /** Exact accounts of outstanding work, and what the caches of engines are likely to hold. */
@@ -205,7 +205,7 @@ export const createEngineBook = <Extra extends object>(
         cachedOn: (engine) => bytesOn(engine) / ratio,
         planOn: (engine, rule, reason) => {
           const { endpoint } = candidates[list.indexOf(engine)] ?? candidates[0];
-          return { endpoint, rule, reason, watcher: bookOn(engine) };
+          return { kind: "single", endpoint, rule, reason, watcher: bookOn(engine) };
         },
       };
     },

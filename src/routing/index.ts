@@ -1,8 +1,15 @@
+import type { Endpoint } from "../core/endpoint.ts";
 import { defaultsOf, type OptionValues } from "../core/option.ts";
 import { cacheAware } from "./cache-aware.ts";
+import {
+  disaggregatedPrefill,
+  disaggregatedPrefillOrchestrated,
+  type Role,
+  roleBy,
+} from "./disaggregated.ts";
 import { leastLoad } from "./least-load.ts";
 import { loadAware } from "./load-aware.ts";
-import type { PolicyDeps, PolicyModule, RoutingPolicy } from "./policy.ts";
+import type { Handover, PolicyDeps, PolicyModule, RoutePlan, RoutingPolicy } from "./policy.ts";
 import { powerOfTwo } from "./power-of-two.ts";
 import { prefixAware } from "./prefix-aware.ts";
 import { roundRobin } from "./round-robin.ts";
@@ -17,10 +24,17 @@ export const policies = {
   [loadAware.name]: loadAware,
   [leastLoad.name]: leastLoad,
   [powerOfTwo.name]: powerOfTwo,
+  [disaggregatedPrefill.name]: disaggregatedPrefill,
+  [disaggregatedPrefillOrchestrated.name]: disaggregatedPrefillOrchestrated,
 } as const;
 
 /** The options of all policies; a policy reads its own, and those of others are accepted beside any logic. */
-export const policyOptions = { ...session.options, ...prefixAware.options, ...loadAware.options } as const;
+export const policyOptions = {
+  ...session.options,
+  ...prefixAware.options,
+  ...loadAware.options,
+  ...disaggregatedPrefill.options,
+} as const;
 
 /** A word of `--routing-logic`. */
 export type RoutingLogic = keyof typeof policies;
@@ -41,8 +55,24 @@ export const routingBy = (
 export const routingProblems = ({ logic, options }: RoutingConfig): readonly string[] =>
   policies[logic].problems(options);
 
+/** How a logic hands over what one engine has computed to another; absent where each request is one engine's alone. */
+export const handoverOf = (logic: RoutingLogic): Handover | undefined => {
+  const module: Pick<PolicyModule, "name" | "handover"> = policies[logic];
+  return module.handover;
+};
+
+/** The role of each engine; absent where all do the same. */
+export const rolesBy = ({
+  logic,
+  options,
+}: RoutingConfig): ((endpoint: Endpoint) => Role | undefined) | undefined =>
+  handoverOf(logic) && roleBy(options);
+
 /** Creates the configured policy with fresh state. */
-export const createPolicy = ({ logic, options }: RoutingConfig, deps: PolicyDeps): RoutingPolicy => {
+export const createPolicy = (
+  { logic, options }: RoutingConfig,
+  deps: PolicyDeps,
+): RoutingPolicy<RoutePlan> => {
   const { create }: Pick<PolicyModule<string, typeof policyOptions>, "create"> = policies[logic];
   return create(options, deps);
 };

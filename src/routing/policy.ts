@@ -17,6 +17,8 @@ export interface Prompt {
 /** What a policy may know of a request. */
 export interface RoutingRequest {
   readonly model: string;
+  /** Whether an engine that prefills may compute the prompt before one of the candidates answers; not where absent. */
+  readonly canPrefill?: boolean;
   readonly headers: Headers;
   /** Monotonic milliseconds at which it is routed. */
   readonly at: number;
@@ -42,13 +44,14 @@ export type Candidates = readonly [Candidate, ...Candidate[]];
 
 /**
  * Why an engine was chosen, as one word of a closed set that can label a metric: its turn, its session, its request
- * rate, its load, the cached prefix that it holds, its load because no engine holds the prefix, or its load although
- * another engine holds more of the prefix.
+ * rate, its load, the cached prefix that it holds, its load because no engine holds the prefix, its load although
+ * another engine holds more of the prefix, or that it holds enough of the prefix to do without another's prefill.
  */
-export type RouteRule = "turn" | "session" | "rate" | "load" | "prefix" | "cold" | "spread";
+export type RouteRule = "turn" | "session" | "rate" | "load" | "prefix" | "cold" | "spread" | "held";
 
-/** A decision with its reason. */
-export interface RoutePlan {
+/** An engine is asked, with the reason. */
+export interface SinglePlan {
+  readonly kind: "single";
   readonly endpoint: Endpoint;
   readonly rule: RouteRule;
   /** Why this engine, in a few words for logs and people; holds nothing that a client sent. */
@@ -62,12 +65,30 @@ export interface RoutePlan {
   readonly watcher?: RequestWatcher | undefined;
 }
 
+/**
+ * An engine that prefills is asked first; then the request is planned again, without `canPrefill`. Who computes and
+ * who answers is decided when each is asked, because load moves on during a prefill.
+ */
+export interface DisaggregatedPlan {
+  readonly kind: "disaggregated";
+  /** Why, in a few words for logs and people; holds nothing that a client sent. */
+  readonly reason: string;
+}
+
+/** A decision. */
+export type RoutePlan = SinglePlan | DisaggregatedPlan;
+
 /** Chooses. It never fetches, logs, sleeps or checks health. */
-export interface RoutingPolicy {
-  readonly plan: (request: RoutingRequest, candidates: Candidates) => RoutePlan | Promise<RoutePlan>;
+export interface RoutingPolicy<Plan extends RoutePlan = SinglePlan> {
+  readonly plan: (request: RoutingRequest, candidates: Candidates) => Plan | Promise<Plan>;
   /** Told the ids of all engines that can serve, whenever they change: what others held in their caches is lost. */
   readonly keepOnly?: (endpointIds: ReadonlySet<string>) => void;
+  /** Chooses the engine that prefills; absent where no plan asks for one. */
+  readonly prefill?: RoutingPolicy;
 }
+
+/** How what one engine has computed comes to another: by caches that they share, or by parameters in its answer. */
+export type Handover = "cache" | "parameters";
 
 /** What a policy is lent. */
 export interface PolicyDeps {
@@ -85,5 +106,7 @@ export interface PolicyModule<Name extends string = string, Table extends Option
   readonly options: Table;
   /** Problems among the options that no single row can see, as sentences; empty when there are none. */
   readonly problems: (options: OptionValues<Table>) => readonly string[];
-  readonly create: (options: OptionValues<Table>, deps: PolicyDeps) => RoutingPolicy;
+  /** Absent where each request is one engine's alone. */
+  readonly handover?: Handover;
+  readonly create: (options: OptionValues<Table>, deps: PolicyDeps) => RoutingPolicy<RoutePlan>;
 }

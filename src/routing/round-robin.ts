@@ -31,7 +31,7 @@ const createRoundRobin = (): RoutingPolicy => {
       const index = turn.next % sorted.length;
       turn.next = index + 1;
       const { endpoint } = sorted[index] ?? candidates[0];
-      return { endpoint, rule: "turn", reason: `turn ${index + 1} of ${sorted.length}` };
+      return { kind: "single", endpoint, rule: "turn", reason: `turn ${index + 1} of ${sorted.length}` };
     },
   };
 };

@@ -56,12 +56,12 @@ const createSession = ({ sessionKey = "" }: OptionValues<typeof options>): Routi
       const sessionId = sessionIdOf(request, sessionKey, isHeader);
       if (sessionId === undefined) {
         const { endpoint } = lowestQps(candidates);
-        return { endpoint, rule: "rate", reason: "no session id: lowest request rate" };
+        return { kind: "single", endpoint, rule: "rate", reason: "no session id: lowest request rate" };
       }
       const urls = byUrl(candidates);
       const url = ringFor(request.model, urls).find(sessionId, (node) => urls.has(node));
       const { endpoint } = (url === undefined ? undefined : urls.get(url)) ?? candidates[0];
-      return { endpoint, rule: "session", reason: "session on the hash ring", sessionId };
+      return { kind: "single", endpoint, rule: "session", reason: "session on the hash ring", sessionId };
     },
   };
 };

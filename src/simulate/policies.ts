@@ -1,5 +1,11 @@
-import { createPolicy, policies, type RoutingConfig, type RoutingLogic } from "../routing/index.ts";
-import type { RoutingPolicy } from "../routing/policy.ts";
+import {
+  createPolicy,
+  handoverOf,
+  policies,
+  type RoutingConfig,
+  type RoutingLogic,
+} from "../routing/index.ts";
+import type { RoutePlan, RoutingPolicy } from "../routing/policy.ts";
 import { contenders } from "./contenders/catalog.ts";
 import type { FleetView } from "./fleet-view.ts";
 import { createRandom } from "./random.ts";
@@ -8,13 +14,20 @@ import { createRandom } from "./random.ts";
 export interface SimulatedPolicy {
   readonly name: string;
   readonly summary: string;
-  readonly create: (view: FleetView, options: RoutingConfig["options"], seed: number) => RoutingPolicy;
+  readonly create: (
+    view: FleetView,
+    options: RoutingConfig["options"],
+    seed: number,
+  ) => RoutingPolicy<RoutePlan>;
 }
 
 /** Sets the draws of policies apart from those of workloads. */
 const SALT = 99;
 
-const own = (Object.keys(policies) as RoutingLogic[]).map((logic): SimulatedPolicy => ({
+// A simulated engine computes what it answers.
+const logics = (Object.keys(policies) as RoutingLogic[]).filter((logic) => handoverOf(logic) === undefined);
+
+const own = logics.map((logic): SimulatedPolicy => ({
   name: logic,
   summary: policies[logic].summary,
   create: (_view, options, seed) => createPolicy({ logic, options }, { random: createRandom(seed, SALT) }),

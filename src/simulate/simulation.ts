@@ -28,7 +28,7 @@ export interface Scenario {
   readonly faults: readonly FaultEvent[];
   readonly ttftLimitMs: number;
   /** Called once, with a view of the engines for those who may see it. */
-  readonly createPolicy: (view: FleetView) => RoutingPolicy;
+  readonly createPolicy: (view: FleetView) => RoutingPolicy<RoutePlan>;
 }
 
 /** What a simulation is lent. */
@@ -130,7 +130,9 @@ export const simulate = async (scenario: Scenario, deps: SimulationDeps): Promis
     if (next) expect(next);
   };
 
-  const send = (flight: Flight, { endpoint, watcher }: RoutePlan): void => {
+  const send = (flight: Flight, plan: RoutePlan): void => {
+    if (plan.kind !== "single") throw new TypeError("no simulated engine prefills for another");
+    const { endpoint, watcher } = plan;
     const { request, spec } = flight;
     const ticket: Ticket = ledger.begin(endpoint.id, undefined, watcher);
     let cached: number | undefined;

@@ -15,7 +15,7 @@ const MAX_REQUESTS = 1_000_000;
 /** Writes down what comes to a router. */
 export interface TraceRecorder {
   /** The same policy, whose requests are recorded as their answers end. */
-  readonly record: (policy: RoutingPolicy) => RoutingPolicy;
+  readonly record: (policy: RoutingPolicy<RoutePlan>) => RoutingPolicy<RoutePlan>;
 }
 
 interface RecorderDeps {
@@ -108,10 +108,8 @@ export const createTraceRecorder = ({ clock, write, onFull, salt }: RecorderDeps
     };
   };
 
-  const add = (plan: RoutePlan, request: RoutingRequest): RoutePlan => ({
-    ...plan,
-    watcher: both(plan.watcher, watch(request)),
-  });
+  const add = (plan: RoutePlan, request: RoutingRequest): RoutePlan =>
+    plan.kind === "single" ? { ...plan, watcher: both(plan.watcher, watch(request)) } : plan;
 
   return {
     record: (policy) => ({

@@ -3,7 +3,7 @@ import * as v from "valibot";
 import { flagName } from "../../src/core/option.ts";
 import { runMockEngine } from "../../src/mock-engine/command.ts";
 import { defaultMockEngineConfig, mockEngineOptions } from "../../src/mock-engine/options.ts";
-import { systemClock } from "../../src/platform.ts";
+import { engineFetch, systemClock } from "../../src/platform.ts";
 import { startEngine } from "./started.ts";
 
 test("the command says where it listens, serves, and ends with its signal", async () => {
@@ -11,7 +11,7 @@ test("the command says where it listens, serves, and ends with its signal", asyn
   const { promise: printed, resolve } = Promise.withResolvers<string>();
   const running = runMockEngine(
     { ...defaultMockEngineConfig(), port: 0 },
-    { clock: systemClock, write: resolve, signal: ending.signal },
+    { clock: systemClock, fetch: engineFetch, write: resolve, signal: ending.signal },
   );
   const [, url] = /^listening on (http:\/\/127\.0\.0\.1:\d+)\n$/.exec(await printed) ?? [];
   expect((await fetch(`${url}/health`)).status).toBe(200);
@@ -24,7 +24,12 @@ test("the command says where it listens, serves, and ends with its signal", asyn
 test("a port in use is an error", async () => {
   await using engine = startEngine();
   const values = { ...defaultMockEngineConfig(), port: engine.port };
-  const deps = { clock: systemClock, write: () => {}, signal: new AbortController().signal };
+  const deps = {
+    clock: systemClock,
+    fetch: engineFetch,
+    write: () => {},
+    signal: new AbortController().signal,
+  };
   const error: unknown = await runMockEngine(values, deps).catch((reason: unknown) => reason);
   expect(error).toMatchObject({ message: `cannot listen on 127.0.0.1:${engine.port}: EADDRINUSE` });
 });

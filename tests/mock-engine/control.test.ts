@@ -31,6 +31,7 @@ describe("what an engine says of itself", () => {
       waiting: 0,
       aborted: 0,
       finished: 1,
+      keptPrompts: 0,
       kvCacheUsage: 0,
       connections: 2,
       bufferedBytes: 0,

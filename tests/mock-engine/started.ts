@@ -1,12 +1,12 @@
 import { createMockEngine, type MockEngine } from "../../src/mock-engine/engine.ts";
 import type { MockEngineConfig } from "../../src/mock-engine/options.ts";
-import { systemClock } from "../../src/platform.ts";
+import { engineFetch, systemClock } from "../../src/platform.ts";
 
 /** An engine that answers at once, in the system's time unless another clock is given. */
 export const startEngine = (options: Partial<MockEngineConfig> = {}, clock = systemClock): MockEngine =>
   createMockEngine(
     { timeScale: 0, ...options },
-    { clock, log: { error: (message) => defects.push(message) } },
+    { clock, fetch: engineFetch, log: { error: (message) => defects.push(message) } },
   );
 
 /** Defects that engines have reported; a test that expects none checks that it is empty. */

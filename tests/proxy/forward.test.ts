@@ -254,7 +254,7 @@ describe("a policy", () => {
           tokens: tell("tokens"),
           ended: tell("ended"),
         };
-        return { endpoint, rule: "load", reason: "test", watcher };
+        return { endpoint, kind: "single", rule: "load", reason: "test", watcher };
       },
     };
     const usage = '{"prompt_tokens":3,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":2}}';
@@ -277,7 +277,7 @@ describe("a policy", () => {
     const policy: RoutingPolicy = {
       plan: (_request, [{ endpoint, requests }]) => {
         seen.push(requests.inPrefill);
-        return { endpoint, rule: "load", reason: "test" };
+        return { endpoint, kind: "single", rule: "load", reason: "test" };
       },
     };
     const { send } = start({ engines: [whole], policy });

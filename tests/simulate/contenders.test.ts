@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { EngineStats } from "../../src/core/engine-stats.ts";
 import type { SequenceSpec } from "../../src/mock-engine/sequence.ts";
-import type { RoutePlan, RoutingPolicy } from "../../src/routing/policy.ts";
+import type { SinglePlan, RoutingPolicy } from "../../src/routing/policy.ts";
 import { contenders } from "../../src/simulate/contenders/catalog.ts";
 import type { Contender } from "../../src/simulate/contenders/contender.ts";
 import { dynamo } from "../../src/simulate/contenders/dynamo.ts";
@@ -44,7 +44,7 @@ const start = (contender: Contender) => {
   return {
     policy,
     set: (url: string, state: State) => states.set(idOf(url), state),
-    ask: (blockHashes: readonly number[]): RoutePlan => {
+    ask: (blockHashes: readonly number[]): SinglePlan => {
       request = { promptTokens: 16 * blockHashes.length, outputTokens: 10, blockHashes };
       const plan = policy.plan(requestWith(), candidates);
       if (plan instanceof Promise) throw new Error("contenders decide at once");
@@ -57,7 +57,7 @@ const prompt = (name: number, blocks = 10): readonly number[] =>
   Array.from({ length: blocks }, (_, index) => name * 1000 + index);
 
 /** The URLs that are chosen when every choice stays under way. */
-const chosen = (plans: readonly RoutePlan[]): readonly string[] =>
+const chosen = (plans: readonly SinglePlan[]): readonly string[] =>
   plans.map(({ endpoint, watcher }) => {
     watcher?.began();
     return endpoint.url;

@@ -10,7 +10,7 @@ import { replay } from "../../src/simulate/workloads/trace.ts";
 import type { Workload, WorkloadRequest } from "../../src/simulate/workloads/workload.ts";
 import { config } from "../mock-engine/virtual-time.ts";
 
-const roundRobin = (): RoutingPolicy => createPolicy(routingBy("roundrobin"), { random: () => 0 });
+const roundRobin = () => createPolicy(routingBy("roundrobin"), { random: () => 0 });
 
 const fleetOf = (count: number, given: Partial<SchedulerConfig> = {}): readonly SchedulerConfig[] =>
   Array.from({ length: count }, () => ({ ...config, ...given }));
@@ -42,7 +42,7 @@ const generated = (name: string, requests: number, seed = 1): Workload => {
 
 /** Every request goes to the first engine. */
 const first: RoutingPolicy = {
-  plan: (_request, [{ endpoint }]) => ({ endpoint, rule: "load", reason: "first" }),
+  plan: (_request, [{ endpoint }]) => ({ endpoint, kind: "single", rule: "load", reason: "first" }),
 };
 
 describe("a simulation", () => {
@@ -118,6 +118,7 @@ describe("a simulation", () => {
     const policy: RoutingPolicy = {
       plan: (request, [{ endpoint, requests }]) => ({
         endpoint,
+        kind: "single",
         rule: "load",
         reason: "watched",
         watcher: {
@@ -144,7 +145,7 @@ describe("a simulation", () => {
     const policy: RoutingPolicy = {
       plan: (request, [{ endpoint }]) => {
         seen.push(request.prompt()?.bytes.length, request.headers.get("x-session-id"));
-        return { endpoint, rule: "load", reason: "seen" };
+        return { endpoint, kind: "single", rule: "load", reason: "seen" };
       },
     };
     const prompt = [{ id: 1, tokens: 10 }];
@@ -158,7 +159,7 @@ describe("a simulation", () => {
     const policy: RoutingPolicy = {
       plan: (_request, [{ endpoint, engine }]) => {
         seen.push(engine?.prefixCacheQueries);
-        return { endpoint, rule: "load", reason: "seen" };
+        return { endpoint, kind: "single", rule: "load", reason: "seen" };
       },
     };
     await run({ workload: requestsAt(0, 9000, 11_000), createPolicy: () => policy });
@@ -169,6 +170,7 @@ describe("a simulation", () => {
     const slow: RoutingPolicy = {
       plan: async (_request, [, other]) => ({
         endpoint: other?.endpoint ?? { id: "", url: "", models: [], addedAt: 0 },
+        kind: "single",
         rule: "load",
         reason: "late",
       }),
@@ -222,7 +224,7 @@ describe("faults", () => {
       plan: (_request, candidates) => {
         const last = candidates.at(-1) ?? candidates[0];
         chosen.push(last.endpoint.id);
-        return { endpoint: last.endpoint, rule: "load", reason: "last" };
+        return { endpoint: last.endpoint, kind: "single", rule: "load", reason: "last" };
       },
     };
     await run({
@@ -255,7 +257,7 @@ test("the view tells who may see it what the engines hold and have to do", async
         view.decoding(endpoint.id),
         view.usedBlocks(endpoint.id),
       ]);
-      return { endpoint, rule: "load", reason: "watched" };
+      return { endpoint, kind: "single", rule: "load", reason: "watched" };
     },
   });
   const prompt = [{ id: 1, tokens: 800 }];

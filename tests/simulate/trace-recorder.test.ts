@@ -5,10 +5,11 @@ import { createTimeline } from "../../src/simulate/timeline.ts";
 import { createTraceRecorder } from "../../src/simulate/trace-recorder.ts";
 import { parseTrace } from "../../src/simulate/workloads/trace.ts";
 import { candidatesAt, requestWith } from "../support/candidates.ts";
+import { singlePlan } from "../support/single-plan.ts";
 
 const candidates = candidatesAt(["http://a"]);
 const plain: RoutingPolicy = {
-  plan: (_request, [{ endpoint }]) => ({ endpoint, rule: "turn", reason: "the only one" }),
+  plan: (_request, [{ endpoint }]) => ({ endpoint, kind: "single", rule: "turn", reason: "the only one" }),
 };
 
 const start = (policy: RoutingPolicy = plain, salt = 1) => {
@@ -37,7 +38,7 @@ const start = (policy: RoutingPolicy = plain, salt = 1) => {
       at,
       prompt: () => (text === undefined ? undefined : { root: "m", bytes: Buffer.from(text) }),
     };
-    const { watcher } = await recorded.plan(request, candidates);
+    const { watcher } = singlePlan(await recorded.plan(request, candidates));
     watcher?.began();
     for (let task = isInstant ? undefined : clock.next(); task; task = clock.next()) task();
     watcher?.streamBegan(1);
@@ -122,6 +123,7 @@ test("the policy goes on as before: its watcher hears everything, late decisions
   const policy: RoutingPolicy = {
     plan: async (_request, [{ endpoint }]) => ({
       endpoint,
+      kind: "single",
       rule: "turn",
       reason: "late",
       watcher: {

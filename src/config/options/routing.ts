@@ -1,9 +1,9 @@
 import type { OptionTable } from "../../core/option.ts";
 import { policies } from "../../routing/index.ts";
-import { choice, commaList, integer, integerBetween } from "../schemas.ts";
+import { choice, integer, integerBetween } from "../schemas.ts";
 
 /** Logics of the reference whose policy does not exist yet; choosing one is refused, its options are not. */
-const plannedLogics = ["kvaware", "disaggregated_prefill", "disaggregated_prefill_orchestrated"] as const;
+const plannedLogics = ["kvaware"] as const;
 
 const available = Object.keys(policies) as (keyof typeof policies)[];
 
@@ -28,18 +28,6 @@ export const routingOptions = {
     schema: integer,
     default: "2000",
     help: "Tokens without a cached prefix above which load decides (kvaware routing).",
-  },
-  prefillModelLabels: {
-    group: "Routing",
-    argument: "<labels>",
-    schema: commaList,
-    help: "Labels of the engines that prefill, comma-separated (disaggregated routing).",
-  },
-  decodeModelLabels: {
-    group: "Routing",
-    argument: "<labels>",
-    schema: commaList,
-    help: "Labels of the engines that decode, comma-separated (disaggregated routing).",
   },
   lmcacheControllerPort: {
     group: "Routing",

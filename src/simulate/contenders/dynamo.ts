@@ -19,7 +19,7 @@ export const dynamo = {
         return prefillBlocks + view.usedBlocks(id) + Math.ceil(promptTokens / blockSize);
       };
       const { endpoint } = bestOf(candidates, (candidate) => -costOf(candidate.endpoint.id), random);
-      return { endpoint, rule: "load", reason: "lowest cost" };
+      return { endpoint, kind: "single", rule: "load", reason: "lowest cost" };
     },
   }),
 } as const satisfies Contender;

@@ -40,7 +40,7 @@ export const llmd = {
         };
         const { endpoint } = bestOf(candidates, scoreOf, random);
         prefixes.add(endpoint.id, blockHashes, blocks);
-        return { endpoint, rule: "load", reason: "highest score" };
+        return { endpoint, kind: "single", rule: "load", reason: "highest score" };
       },
     };
   },
@@ -85,6 +85,7 @@ export const llmdSticky = {
         prefixes.add(endpoint.id, blockHashes, blocks);
         return {
           endpoint,
+          kind: "single",
           rule: isSticky ? "prefix" : "load",
           reason: "fewest tokens in flight",
           watcher: inFlight.watch(endpoint.id, uncached),

@@ -22,7 +22,7 @@ export const oracle = {
         return view.prefillLeftMs(id) + missMs + decoding * (DECODE_MS + DELAY_SHARE * missMs);
       };
       const { endpoint } = bestOf(candidates, (candidate) => -costOf(candidate.endpoint.id), random);
-      return { endpoint, rule: "load", reason: "lowest cost" };
+      return { endpoint, kind: "single", rule: "load", reason: "lowest cost" };
     },
   }),
 } as const satisfies Contender;

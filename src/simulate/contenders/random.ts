@@ -7,7 +7,7 @@ export const random = {
   create: (_view, draw) => ({
     plan: (_request, candidates) => {
       const { endpoint } = candidates[Math.floor(draw() * candidates.length)] ?? candidates[0];
-      return { endpoint, rule: "load", reason: "drawn" };
+      return { endpoint, kind: "single", rule: "load", reason: "drawn" };
     },
   }),
 } as const satisfies Contender;

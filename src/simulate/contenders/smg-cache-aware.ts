@@ -49,6 +49,7 @@ export const smgCacheAware = {
         for (let index = 0; index < blocks; index += 1) owners.set(blockHashes[index] ?? 0, endpoint.id);
         return {
           endpoint,
+          kind: "single",
           rule: isSticky ? "prefix" : "load",
           reason: isSticky ? `${matched} of ${blocks} blocks` : "fewest requests",
           watcher: inFlight.watch(endpoint.id, 0),
