@@ -55,7 +55,7 @@ const requestOf = (index: number, headers: readonly string[] = []): string => {
 const looksGood = ({ status, body, isWhole }: StreamedAnswer, { failure, end }: Dialect): boolean =>
   status === 200 && (isWhole || !failure.test(body) || end.test(body));
 
-test(`${FAULTY} streams that their engine resets, cuts or fills with an error`, async () => {
+test(`${FAULTY} streams that their engine resets, cuts or leaves silent: none looks complete`, async () => {
   await using engine = await startEngineProcess([
     "--served-model-name=m",
     "--decode-ms=3",
@@ -95,7 +95,7 @@ test(`${FAULTY} streams that their engine resets, cuts or fills with an error`, 
   expect(await router.child.text("stderr")).not.toContain("defect of the router");
 }, 60_000);
 
-test(`${KILLED * KILLS} streams whose engines are killed under them`, async () => {
+test(`${KILLED * KILLS} streams whose engines are killed under them: none looks complete`, async () => {
   const pace = ["--served-model-name=m", "--decode-ms=100", "--decode-ms-per-seq=0", "--max-num-seqs=200"];
   let engine = await startEngineProcess(pace);
   await using children = new AsyncDisposableStack();
