@@ -2,17 +2,38 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { checkAnswers } from "./check-answers.ts";
+import { measureDecisions } from "./decisions.ts";
 import { describeMachine } from "./machine.ts";
 import { closedLoopBy, type LoadSetup, measure, type Sample } from "./measure.ts";
 import { measureHeld } from "./measure-held.ts";
 import type { BenchOptions } from "./options.ts";
 import { choosePlacement } from "./placement.ts";
-import type { Report } from "./report.ts";
+import type { Report, Results } from "./report.ts";
 import { type Bench, engineCount, startContender, startEngines, type Started } from "./servers.ts";
 import { measureStarts, summarizeStarts } from "./start.ts";
 import { summarize } from "./summary.ts";
+import { countSyscalls, type SyscallCount } from "./syscalls.ts";
+import type { Workload } from "./workloads.ts";
 
 const root = dirname(dirname(import.meta.dir));
+
+const countAll = async (
+  targets: readonly Started[],
+  workloads: readonly Workload[],
+  load: LoadSetup,
+  progress: (line: string) => void,
+): Promise<Results["syscalls"]> => {
+  if (Bun.which("strace") === null) return { missing: "strace is not installed" };
+  const counts: SyscallCount[] = [];
+  for (const target of targets) {
+    progress(`${target.name}: counts system calls`);
+    for (const workload of workloads) {
+      const count = await countSyscalls(target, workload, load);
+      if (count) counts.push(count);
+    }
+  }
+  return counts;
+};
 
 /**
  * Starts the engine and every contender, sees that all answers are right, then measures one after the other,
@@ -72,6 +93,7 @@ export const runBench = async (
     }
   }
 
+  const syscalls = options.countsSyscalls ? await countAll(targets, workloads, load, progress) : undefined;
   for (const target of targets) await target.stop();
 
   const { held, samples: heldSamples } = await measureHeld(
@@ -108,9 +130,11 @@ export const runBench = async (
       rows: targets.map(({ name }) => summarize(name, workload, samples)),
     })),
     held,
+    ...(syscalls === undefined ? {} : { syscalls }),
     starts: [...started].map((name) => summarizeStarts(name, starts.samples)),
     samples,
     heldSamples,
+    decisions: options.decides ? await measureDecisions(Math.random) : [],
     startSamples: starts.samples,
   };
 };

@@ -17,15 +17,6 @@ export interface Contender {
   readonly launch: (setup: Setup) => Promise<Launch>;
 }
 
-/** Sets of contenders: the rivals of the router, its policies, and fleets of several sizes. */
-export const sets = ["rivals", "policies", "endpoints"] as const;
-
-/** The contenders of a set; the floor and the engine itself are in all of them. */
-export const contendersOf = (wanted: (typeof sets)[number]): readonly Contender[] =>
-  contenders.filter(
-    ({ name, set = "rivals" }) => set === wanted || name === FLOOR || name === DIRECT || name === ROUTER,
-  );
-
 /** What a contender is given. */
 export interface Setup {
   /** Port of 127.0.0.1 to listen on. */
@@ -57,8 +48,29 @@ export type Launch =
 export const FLOOR = "bare";
 /** The router as most would run it. */
 export const ROUTER = "router";
+/** The router with the policy that reads prompts. */
+export const PREFIX_AWARE = `${ROUTER}-prefixaware`;
+/** The router in front of the largest fleet. */
+export const LARGE_FLEET = `${ROUTER}-1000`;
+/** The router that this one is to replace. */
+export const PYTHON = "python-router";
 /** The contender that added latencies are counted from. */
 export const DIRECT = "direct";
+
+/** Sets of contenders: the rivals of the router, its policies, fleets of several sizes, and what the targets ask. */
+export const sets = ["rivals", "policies", "endpoints", "targets"] as const;
+
+const inAllSets: ReadonlySet<string> = new Set([FLOOR, DIRECT, ROUTER]);
+const askedForByTargets: ReadonlySet<string> = new Set([ROUTER, PREFIX_AWARE, LARGE_FLEET]);
+
+/** The contenders of a set; the floor and the engine itself are in all of them. */
+export const contendersOf = (wanted: (typeof sets)[number]): readonly Contender[] =>
+  contenders.filter(({ name, set = "rivals" }) =>
+    wanted === "targets"
+      ? // Of the router's own rows only those that a target speaks of.
+        !name.startsWith(ROUTER) || askedForByTargets.has(name)
+      : set === wanted || inAllSets.has(name),
+  );
 
 const rustRouter =
   (wheel: RustRouter): Contender["launch"] =>
@@ -128,7 +140,7 @@ export const contenders: readonly Contender[] = [
     launch: rustRouter(rustRouters.sglang),
   },
   {
-    name: "python-router",
+    name: PYTHON,
     summary: "the Python production-stack router, round robin",
     launch: async (setup) => {
       const { pythonRouter } = setup;

@@ -32,13 +32,19 @@ export const parseStat = (text: string): ProcessStat => {
   };
 };
 
-/** Sums a process and everything that descends from it. Throws when the process is gone. */
-export const usageOfTree = (stats: readonly ProcessStat[], root: number, pageBytes: number): Usage => {
+/** A process and everything that descends from it. Throws when the process is gone. */
+const treeOf = (stats: readonly ProcessStat[], root: number): readonly ProcessStat[] => {
   const first = stats.find(({ pid }) => pid === root);
   if (!first) throw new Error(`process ${root} is gone`);
   const members = [first];
   // The list grows while it is walked: each member brings its children.
   for (const { pid } of members) members.push(...stats.filter(({ parent }) => parent === pid));
+  return members;
+};
+
+/** Sums a process and everything that descends from it. Throws when the process is gone. */
+export const usageOfTree = (stats: readonly ProcessStat[], root: number, pageBytes: number): Usage => {
+  const members = treeOf(stats, root);
   const sum = (of: (stat: ProcessStat) => number): number => members.map(of).reduce((a, b) => a + b, 0);
   return {
     cpuMs: sum(({ cpuTicks }) => cpuTicks) * TICK_MS,
@@ -57,12 +63,18 @@ const readStat = async (pid: string): Promise<readonly ProcessStat[]> => {
   }
 };
 
-/** Reads what a process and its descendants have used, from /proc. */
-export const readUsage = async (pid: number): Promise<Usage> => {
+const readAll = async (): Promise<readonly ProcessStat[]> => {
   const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
-  const stats = (await Promise.all(pids.map(readStat))).flat();
-  return usageOfTree(stats, pid, await pageBytes());
+  return (await Promise.all(pids.map(readStat))).flat();
 };
+
+/** The processes that `pid` and its descendants are, from /proc. */
+export const readTree = async (pid: number): Promise<readonly Pick<ProcessStat, "pid">[]> =>
+  treeOf(await readAll(), pid);
+
+/** Reads what a process and its descendants have used, from /proc. */
+export const readUsage = async (pid: number): Promise<Usage> =>
+  usageOfTree(await readAll(), pid, await pageBytes());
 
 let page: Promise<number> | undefined;
 

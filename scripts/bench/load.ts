@@ -22,6 +22,8 @@ interface JobFields {
 interface RequestsJob extends JobFields {
   readonly loop: "open" | "closed";
   readonly connections: number;
+  /** Of the open loop, instead of the workload's own. */
+  readonly ratePerSecond?: number;
 }
 
 interface HeldJob extends JobFields {
@@ -61,9 +63,11 @@ const hold = async ({ port, workload, seconds, warmUpSeconds, pid }: HeldJob) =>
   );
 };
 
-const send = async ({ loop, port, workload: name, seconds, connections }: RequestsJob) => {
+const send = async (given: RequestsJob) => {
+  const { loop, port, workload: name, seconds, connections } = given;
   const workload = rowOf(workloads, name);
-  const { answer, ratePerSecond } = workload;
+  const { answer } = workload;
+  const { ratePerSecond = workload.ratePerSecond } = given;
   const requests = Array.from({ length: USERS }, (_, user) =>
     requestBytes(bodyOf(workload, user), `127.0.0.1:${port}`, user),
   );

@@ -1,5 +1,6 @@
 import { cpus, loadavg, release, totalmem, type } from "node:os";
 import { outputOf } from "./child.ts";
+import { findHaproxy } from "./haproxy.ts";
 import { findNginx } from "./nginx.ts";
 
 /** What the numbers were measured on. */
@@ -12,6 +13,7 @@ export interface Machine {
   /** Absent where it is not installed. */
   readonly wrk?: string;
   readonly nginx?: string;
+  readonly haproxy?: string;
   /** Runnable processes of the last minute, before the benchmark adds its own. */
   readonly load: number;
 }
@@ -26,9 +28,10 @@ const versionOf = async (command: string | undefined, flag: string): Promise<str
 
 /** Asks the machine and the tools. */
 export const describeMachine = async (): Promise<Machine> => {
-  const [wrk, nginx] = await Promise.all([
+  const [wrk, nginx, haproxy] = await Promise.all([
     versionOf(Bun.which("wrk") ?? undefined, "-v"),
     versionOf(findNginx(), "-v"),
+    versionOf(findHaproxy(), "-v"),
   ]);
   const processors = cpus();
   return {
@@ -39,6 +42,7 @@ export const describeMachine = async (): Promise<Machine> => {
     bun: Bun.version,
     ...(wrk === undefined ? {} : { wrk }),
     ...(nginx === undefined ? {} : { nginx }),
+    ...(haproxy === undefined ? {} : { haproxy }),
     load: loadavg()[0] ?? 0,
   };
 };

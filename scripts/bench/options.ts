@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { type Contender, contenders, contendersOf, sets } from "./contenders.ts";
+import { DECISIONS } from "./decisions.ts";
 import { type HeldWorkload, heldWorkloads } from "./held-workloads.ts";
 import { START } from "./start.ts";
 import { type Workload, workloads } from "./workloads.ts";
@@ -22,12 +23,21 @@ export interface BenchOptions {
   readonly binary: string | undefined;
   readonly pythonRouter: string | undefined;
   readonly jsonFile: string | undefined;
+  /** Whether the decisions of policies are measured. */
+  readonly decides: boolean;
+  /** Whether system calls are counted. */
+  readonly countsSyscalls: boolean;
+  /** The router's CPU time per request may be so many times that of the bare relay. */
+  readonly maxRatio: number | undefined;
+  readonly chartFile: string | undefined;
+  /** Whether the results become those of docs/performance.md. */
+  readonly writesDocs: boolean;
 }
 
 const list = (rows: readonly { readonly name: string; readonly summary: string }[]): string =>
   rows.map(({ name, summary }) => `  ${name.padEnd(20)}${summary}`).join("\n");
 
-const allWorkloads = [...workloads, ...heldWorkloads, START];
+const allWorkloads = [...workloads, ...heldWorkloads, START, DECISIONS];
 
 /** What `--help` prints. */
 export const usage = `Usage: bun run bench [options]
@@ -44,6 +54,10 @@ Options:
   --binary <file>        the compiled router, instead of the source
   --python-router <file> the Python router's executable, which is measured where it is named
   --json <file>          writes everything that was measured
+  --syscalls             counts system calls per request, where strace is installed
+  --max-ratio <ratio>    fails where the router's CPU time per request is more than so many times the bare relay's
+  --chart <file>         draws the results as SVG
+  --write-docs           makes them those of docs/performance.md; --set targets where none is named
   --quick                one round of one second, to see that all works
 
 Contenders:
@@ -94,12 +108,16 @@ export const parseOptions = (args: readonly string[]): BenchOptions | "help" => 
       rounds: { type: "string" },
       seconds: { type: "string" },
       connections: { type: "string" },
-      set: { type: "string", default: "rivals" },
+      set: { type: "string" },
       contenders: { type: "string" },
       workloads: { type: "string" },
       binary: { type: "string" },
       "python-router": { type: "string" },
       json: { type: "string" },
+      chart: { type: "string" },
+      syscalls: { type: "boolean", default: false },
+      "max-ratio": { type: "string" },
+      "write-docs": { type: "boolean", default: false },
       quick: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
@@ -111,7 +129,7 @@ export const parseOptions = (args: readonly string[]): BenchOptions | "help" => 
   const seconds = positive("--seconds", values.seconds) ?? (values.quick ? 1 : 3);
   const chosenContenders =
     values.contenders === undefined
-      ? contendersOf(setNamed(values.set))
+      ? contendersOf(setNamed(values.set ?? (values["write-docs"] ? "targets" : "rivals")))
       : chosen("--contenders", values.contenders, contenders);
   const onlyStarted = contenders.filter(({ set }) => set === "start" && values.contenders === undefined);
   return {
@@ -123,8 +141,13 @@ export const parseOptions = (args: readonly string[]): BenchOptions | "help" => 
     workloads: workloads.filter(({ name }) => chosenWorkloads.has(name)),
     heldWorkloads: heldWorkloads.filter(({ name }) => chosenWorkloads.has(name)),
     starting: chosenWorkloads.has(START.name) ? [...chosenContenders, ...onlyStarted] : [],
+    decides: chosenWorkloads.has(DECISIONS.name),
     binary: values.binary && resolve(values.binary),
     pythonRouter: values["python-router"] && resolve(values["python-router"]),
     jsonFile: values.json && resolve(values.json),
+    countsSyscalls: values.syscalls,
+    maxRatio: positive("--max-ratio", values["max-ratio"]),
+    chartFile: values.chart && resolve(values.chart),
+    writesDocs: values["write-docs"],
   };
 };

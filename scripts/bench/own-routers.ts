@@ -1,6 +1,6 @@
 import { join } from "node:path";
-import { type RoutingLogic, policies } from "../../src/routing/index.ts";
 import type { Contender, Setup } from "./contenders.ts";
+import { decidingPolicies } from "./decision.ts";
 import { MODEL } from "./workloads.ts";
 
 /** The flags for a port and a static list of engines, which the Python router takes as well. */
@@ -56,7 +56,7 @@ export const rivals: readonly Contender[] = [
 const measuredAbove: ReadonlySet<string> = new Set(["roundrobin", "session"]);
 
 /** The router with each policy that is not among the rivals. */
-export const byPolicy: readonly Contender[] = (Object.keys(policies) as RoutingLogic[])
+export const byPolicy: readonly Contender[] = decidingPolicies
   .filter((logic) => !measuredAbove.has(logic))
   .map((logic) => ({
     name: `router-${logic}`,

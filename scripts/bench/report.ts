@@ -1,4 +1,5 @@
 import { FLOOR } from "./contenders.ts";
+import { type Decision, decisionText } from "./decisions.ts";
 import { type HeldReport, heldText } from "./held-report.ts";
 import type { HeldSample } from "./held-summary.ts";
 import type { Machine } from "./machine.ts";
@@ -7,11 +8,12 @@ import type { Placement } from "./placement.ts";
 import { type StartSample, type StartSummary, startText } from "./start.ts";
 import { spread } from "./statistics.ts";
 import type { Summary } from "./summary.ts";
+import { type SyscallCount, syscallText } from "./syscalls.ts";
 import { type Column, median, ranged, tableOf } from "./text-table.ts";
 import type { Workload } from "./workloads.ts";
 
-/** Everything that a run found out; `--json` writes it. */
-export interface Report {
+/** What a run comes to. */
+export interface Results {
   readonly machine: Machine;
   readonly settings: {
     readonly rounds: number;
@@ -29,8 +31,15 @@ export interface Report {
   }[];
   readonly workloads: readonly WorkloadReport[];
   readonly held: readonly HeldReport[];
+  /** Absent where they were not to be counted. */
+  readonly syscalls?: readonly SyscallCount[] | { readonly missing: string };
   /** Empty where it was not asked for. */
   readonly starts: readonly StartSummary[];
+  readonly decisions: readonly Decision[];
+}
+
+/** Everything that a run found out; `--json` writes it. */
+export interface Report extends Results {
   readonly samples: readonly Sample[];
   readonly heldSamples: readonly HeldSample[];
   readonly startSamples: readonly StartSample[];
@@ -86,7 +95,7 @@ const notesOn = ({ rows, pieces }: WorkloadReport): readonly string[] => [
 
 const closedLoopName = { wrk: " by wrk", own: "" } as const;
 
-const workloadText = (workload: WorkloadReport, report: Report): string => {
+const workloadText = (workload: WorkloadReport, report: Results): string => {
   const { name, summary, ratePerSecond, latencyTo, connections, pieces, rows } = workload;
   const columns = [
     ...(connections === undefined ? [] : saturatedColumns),
@@ -117,12 +126,13 @@ const placementText = (placement: Placement | "none"): string =>
     : `contender on CPU ${placement.contender}, engine on CPU ${placement.engine}, load on CPU ${placement.load}`;
 
 /** The report as text: medians over the rounds, with the lowest and the highest in brackets. */
-export const formatReport = (report: Report): string => {
-  const { machine, settings, contenders, workloads, held, starts } = report;
+export const formatReport = (report: Results): string => {
+  const { machine, settings, contenders, workloads, held, starts, decisions, syscalls } = report;
   const tools = [
     `Bun ${machine.bun}`,
     `wrk ${machine.wrk ?? "missing"}`,
     `nginx ${machine.nginx ?? "missing"}`,
+    `HAProxy ${machine.haproxy ?? "missing"}`,
   ];
   const intro = [
     `${machine.cpu}, ${machine.cpuCount} CPUs, ${machine.memoryGb} GB, ${machine.kernel}, ${tools.join(", ")}, load ${machine.load.toFixed(1)} before`,
@@ -137,10 +147,24 @@ export const formatReport = (report: Report): string => {
     [...legend, ...absent].join("\n"),
     ...workloads.map((workload) => workloadText(workload, report)),
     ...held.map(heldText),
+    ...(syscalls === undefined ? [] : [syscallText(syscalls)]),
     ...(starts.length === 0 ? [] : [startText(starts)]),
+    ...(decisions.length === 0 ? [] : [decisionText(decisions)]),
   ].join("\n\n");
 };
 
 /** Requests that got no right answer and streams that were lost, in all tables together. */
-export const errorCount = ({ workloads, held }: Report): number =>
+export const errorCount = ({ workloads, held }: Results): number =>
   [...workloads, ...held].flatMap(({ rows }) => rows.map(({ errors }) => errors)).reduce((a, b) => a + b, 0);
+
+const FIGURES = 4;
+
+/** A report without its samples, with as many figures of each number as a reader can use. */
+export const resultsOf = (report: Report): Results => {
+  const { samples: _, heldSamples: _held, startSamples: _starts, ...results } = report;
+  return JSON.parse(
+    JSON.stringify(results, (_key, value: unknown) =>
+      typeof value === "number" ? Number(value.toPrecision(FIGURES)) : value,
+    ),
+  ) as Results;
+};

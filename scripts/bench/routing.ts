@@ -1,7 +1,6 @@
-import { createPolicy, policies, routingBy, type RoutingLogic } from "../../src/routing/index.ts";
-import type { Candidate, Candidates, RoutePlan, RoutingPolicy } from "../../src/routing/policy.ts";
 import { createPrefixIndex } from "../../src/routing/prefix-index.ts";
 import { blocksOf } from "../../src/routing/prompt-blocks.ts";
+import { decidingPolicies, measureDecision } from "./decision.ts";
 
 // `bun run bench:routing`: what the prefix index and a decision of each policy cost, in microseconds. Answers are
 // checked first; the exit status is 1 when one is wrong.
@@ -72,46 +71,6 @@ const measureIndex = (bytes: number, engineCount: number): string => {
   return `${micros(cut)}${micros(match)}${micros(insert)}${micros(sum)}`;
 };
 
-const candidatesOf = (count: number): Candidates => {
-  const [first, ...rest] = Array.from({ length: count }, (_, index): Candidate => ({
-    endpoint: { id: `e${index}`, url: `http://e${index}`, models: ["m"], addedAt: 0 },
-    requests: { inPrefill: 0, inDecode: 0, qps: 0 },
-  }));
-  if (!first) throw new Error("a fleet needs an engine");
-  return [first, ...rest];
-};
-
-/** Median microseconds of a plan and its booking; the prompt is at hand. */
-const measurePolicy = async (
-  policy: RoutingPolicy<RoutePlan>,
-  candidates: Candidates,
-  prompts: readonly Uint8Array[],
-): Promise<string> => {
-  const times: number[] = [];
-  const headers = new Headers();
-  for (let round = 0; round < WARM_UP + ROUNDS; round += 1) {
-    const bytes = pick(prompts);
-    const request = {
-      model: "m",
-      headers,
-      at: round * 10,
-      field: (name: string) => name === "stream",
-      prompt: () => ({ root: "m", bytes }),
-    };
-    const begin = performance.now();
-    const plan = await policy.plan(request, candidates);
-    if (plan.kind !== "single") throw new Error("no engine was chosen");
-    plan.watcher?.began();
-    const elapsed = performance.now() - begin;
-    plan.watcher?.streamBegan(20);
-    plan.watcher?.ended("done", 100, true);
-    if (!candidates.some(({ endpoint }) => endpoint === plan.endpoint))
-      throw new Error("no candidate was chosen");
-    if (round >= WARM_UP) times.push(elapsed);
-  }
-  return micros(times);
-};
-
 const main = async (): Promise<void> => {
   const sizes = [KIB, 10 * KIB, 100 * KIB, KIB * KIB];
   const fleets = [8, 64, 1000];
@@ -124,11 +83,12 @@ const main = async (): Promise<void> => {
   const columns = fleets.flatMap((count) => [0, KIB, 100 * KIB].map((bytes) => ({ count, bytes })));
   const heads = columns.map(({ count, bytes }) => `${count}/${bytes / KIB}K`.padStart(9));
   console.log(`\ndecision, us (median)   ${heads.join("")}   engines/prompt`);
-  for (const logic of Object.keys(policies) as RoutingLogic[]) {
+  for (const logic of decidingPolicies) {
     const cells: string[] = [];
     for (const { count, bytes } of columns) {
-      const policy = createPolicy(routingBy(logic, { sessionKey: "x-user" }), { random });
-      cells.push(await measurePolicy(policy, candidatesOf(count), promptsOf(bytes, SESSIONS)));
+      const prompts = promptsOf(bytes, SESSIONS);
+      const taken = await measureDecision(logic, { engines: count, prompts, random });
+      cells.push(taken.toFixed(1).padStart(9));
     }
     console.log(`${logic.padEnd(24)}${cells.join("")}`);
   }

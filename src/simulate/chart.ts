@@ -7,10 +7,12 @@ const TOP = 64;
 const ROW = 30;
 const BAR = 12;
 
-const escapeText = (text: string): string =>
+/** Text as it stands in an element or in a quoted attribute. */
+export const escapeText = (text: string): string =>
   text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll('"', "&quot;");
 
-const text = (x: number, y: number, content: string, rest = ""): string =>
+/** A line of text at a place. */
+export const text = (x: number, y: number, content: string, rest = ""): string =>
   `<text x="${x.toFixed(1)}" y="${y.toFixed(1)}" ${rest}>${escapeText(content)}</text>`;
 
 const milliseconds = (value: number): string =>

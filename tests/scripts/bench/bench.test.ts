@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { checkAnswers } from "../../../scripts/bench/check-answers.ts";
+import { decidingPolicies } from "../../../scripts/bench/decision.ts";
 import { freePorts, startChild } from "../../../scripts/bench/child.ts";
 import type { Report } from "../../../scripts/bench/report.ts";
 import {
@@ -131,7 +132,7 @@ describe.skipIf(process.platform !== "linux")("bun run bench", () => {
     async () => {
       await using temporary = await temporaryFolder();
       const file = join(temporary.folder, "report.json");
-      const measured = [...workloads.map(({ name }) => name), "held-1000", "start"];
+      const measured = [...workloads.map(({ name }) => name), "held-1000", "start", "decision"];
       const args = ["--quick", "--seconds", "0.3", "--contenders", "bare,router", "--json", file];
       const run = Bun.spawn(
         [process.execPath, join(bench, "main.ts"), ...args, "--workloads", measured.join()],
@@ -172,6 +173,8 @@ describe.skipIf(process.platform !== "linux")("bun run bench", () => {
         { contender: "bare", errors: 0 },
         { contender: "router", errors: 0 },
       ]);
+      expect(report.decisions.map(({ policy }) => policy)).toEqual([...decidingPolicies]);
+      for (const { micros } of report.decisions) expect(micros).toBeGreaterThan(0);
       expect(report.starts.map(({ contender }) => contender)).toEqual(["bare", "router"]);
       for (const { startMs, idleRssMb } of report.starts) {
         expect(startMs?.min).toBeGreaterThan(1);

@@ -2,9 +2,10 @@ import { describe, expect, test } from "bun:test";
 import { contenders } from "../../../scripts/bench/contenders.ts";
 import { parseOptions, usage } from "../../../scripts/bench/options.ts";
 import { heldWorkloads } from "../../../scripts/bench/held-workloads.ts";
+import { decidingPolicies } from "../../../scripts/bench/decision.ts";
+import { DECISIONS } from "../../../scripts/bench/decisions.ts";
 import { START } from "../../../scripts/bench/start.ts";
 import { workloads } from "../../../scripts/bench/workloads.ts";
-import { policies } from "../../../src/routing/index.ts";
 
 const namesIn = (args: readonly string[]) => {
   const options = parseOptions(args);
@@ -37,10 +38,21 @@ describe("the command line of the benchmark", () => {
     ]);
     const [, ...others] = namesIn(["--set", "policies"]).contenders.slice(2);
     expect(others).toEqual(
-      Object.keys(policies)
+      decidingPolicies
         .filter((logic) => logic !== "roundrobin" && logic !== "session")
         .map((logic) => `router-${logic}`),
     );
+  });
+
+  test("measures for the page what its targets speak of, unless told otherwise", () => {
+    const page = ["direct", "bare", "router", "nginx", "haproxy", "vllm-router-rs", "sglang-router"];
+    expect(namesIn(["--write-docs"]).contenders).toEqual([
+      ...page,
+      "python-router",
+      "router-prefixaware",
+      "router-1000",
+    ]);
+    expect(namesIn(["--write-docs", "--contenders", "bare"]).contenders).toEqual(["bare"]);
   });
 
   test("--quick is one round of one second, unless told otherwise", () => {
@@ -66,11 +78,12 @@ describe("the command line of the benchmark", () => {
   });
 
   test.each([
-    [["--set", "all"], "--set: there is no all; there are rivals, policies, endpoints"],
+    [["--set", "all"], "--set: there is no all; there are rivals, policies, endpoints, targets"],
     [["--contenders", "bare,traefik"], "--contenders: there is no traefik; there are direct, bare,"],
     [["--workloads", "json"], "--workloads: there is no json; there are json-1k, stream-64"],
     [["--rounds", "1.5"], "--rounds: 1.5 is not a whole number"],
     [["--seconds", "soon"], "--seconds: soon is not a positive number"],
+    [["--max-ratio", "much"], "--max-ratio: much is not a positive number"],
     [["--connections", "0"], "--connections: 0 is not a positive number"],
     [["--round", "1"], "Unknown option '--round'"],
   ])("refuses %j", (args, message) => {
@@ -79,7 +92,7 @@ describe("the command line of the benchmark", () => {
 
   test("--help lists every contender and workload", () => {
     expect(parseOptions(["--help"])).toBe("help");
-    for (const { name, summary } of [...contenders, ...workloads, ...heldWorkloads, START])
+    for (const { name, summary } of [...contenders, ...workloads, ...heldWorkloads, START, DECISIONS])
       expect(usage).toMatch(new RegExp(`^  ${name} +${RegExp.escape(summary)}$`, "m"));
   });
 });

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { parseStat, readUsage, usageOfTree } from "../../../scripts/bench/cpu.ts";
 import { onCpu, parseCpuList, placeOn } from "../../../scripts/bench/placement.ts";
+import { parseStrace, syscallText } from "../../../scripts/bench/syscalls.ts";
 import { parseWrk, wrkScript } from "../../../scripts/bench/wrk.ts";
 import { bodyOf, USERS, workloads } from "../../../scripts/bench/workloads.ts";
 
@@ -78,4 +79,36 @@ describe("wrk", () => {
       expect(new Set(bodies).size).toBe(bodies.length);
     },
   );
+});
+
+describe("system calls", () => {
+  const table = [
+    "% time     seconds  usecs/call     calls    errors syscall",
+    "------ ----------- ----------- --------- --------- ----------------",
+    " 61.62    0.003371           2      1602           epoll_pwait2",
+    " 38.38    0.002100           1      1400        12 recvfrom",
+    "  0.00    0.000000           0         3           futex",
+    "------ ----------- ----------- --------- --------- ----------------",
+    "100.00    0.005471           1      3005        12 total",
+    "",
+  ].join("\n");
+
+  test("are read from strace's table by name, failed ones included, the total left out", () => {
+    expect([...parseStrace(table)]).toEqual([
+      ["epoll_pwait2", 1602],
+      ["recvfrom", 1400],
+      ["futex", 3],
+    ]);
+  });
+
+  test("are told for each contender and workload, and a missing strace is told", () => {
+    const count = {
+      contender: "bare",
+      workload: "json-1k",
+      perRequest: 12.34,
+      byName: { sendto: 2, read: 1 },
+    };
+    expect(syscallText([count])).toMatch(/^bare +12\.3 +sendto 2\.0, read 1\.0$/m);
+    expect(syscallText({ missing: "strace is not installed" })).toContain("strace is not installed");
+  });
 });

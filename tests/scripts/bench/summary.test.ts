@@ -152,6 +152,7 @@ describe("the report", () => {
     ],
     held: [],
     starts: [],
+    decisions: [],
     samples,
     heldSamples: [],
     startSamples: [],
