@@ -10,39 +10,68 @@ export interface HashRing {
   readonly find: (key: string, usable: (node: string) => boolean) => string | undefined;
 }
 
-// Fixed-length hexadecimal digits order as the 128-bit integers that they write.
-const hash = (text: string): string => new Bun.CryptoHasher("md5").update(text).digest("hex");
+/** 32-bit words of an MD5, the most significant first. */
+const WORDS = 4;
+
+const writeHash = (text: string, words: Uint32Array, at: number): void => {
+  const { buffer, byteOffset } = Bun.MD5.hash(text);
+  const view = new DataView(buffer, byteOffset);
+  for (let word = 0; word < WORDS; word += 1) words[at + word] = view.getUint32(4 * word);
+};
+
+/** Orders the 128-bit integers that begin at two places. */
+const compare = (left: Uint32Array, at: number, right: Uint32Array, rightAt: number): number => {
+  for (let word = 0; word < WORDS; word += 1) {
+    const difference = (left[at + word] ?? 0) - (right[rightAt + word] ?? 0);
+    if (difference !== 0) return difference;
+  }
+  return 0;
+};
 
 /**
  * Points and lookup equal to Python's uhashring (its default "meta" ring, weight 1): MD5 of `{node}-{0..159}`,
- * and the first point strictly greater than the MD5 of the key, wrapping around.
+ * and the first point strictly greater than the MD5 of the key, wrapping around. Points are numbers in a row, which
+ * a search is quick to look at and the garbage collector does not.
  */
 export const createHashRing = (names: Iterable<string>): HashRing => {
   const nodes = new Set(names);
-  const points = [...nodes]
-    .flatMap((node) =>
-      Array.from({ length: POINTS_PER_NODE }, (_, index) => ({ at: hash(`${node}-${index}`), node })),
-    )
-    .sort((left, right) => (left.at < right.at ? -1 : 1));
+  const nodeList = [...nodes];
+  const count = nodeList.length * POINTS_PER_NODE;
+  const hashes = new Uint32Array(count * WORDS);
+  nodeList.forEach((node, index) => {
+    for (let point = 0; point < POINTS_PER_NODE; point += 1)
+      writeHash(`${node}-${point}`, hashes, (index * POINTS_PER_NODE + point) * WORDS);
+  });
+  const order = Uint32Array.from({ length: count }, (_, point) => point).sort((left, right) =>
+    compare(hashes, left * WORDS, hashes, right * WORDS),
+  );
+  const sorted = new Uint32Array(count * WORDS);
+  order.forEach((point, place) => {
+    sorted.set(hashes.subarray(point * WORDS, (point + 1) * WORDS), place * WORDS);
+  });
+  const key = new Uint32Array(WORDS);
 
-  const firstAfter = (at: string): number => {
+  const firstAfterKey = (): number => {
     let low = 0;
-    let high = points.length;
+    let high = count;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      const point = points[middle];
-      if (point !== undefined && point.at <= at) low = middle + 1;
+      if (compare(sorted, middle * WORDS, key, 0) <= 0) low = middle + 1;
       else high = middle;
     }
     return low;
   };
 
+  const nodeAt = (place: number): string | undefined =>
+    nodeList[Math.floor((order[place] ?? 0) / POINTS_PER_NODE)];
+
   return {
     nodes,
-    find: (key, usable) => {
-      const start = firstAfter(hash(key));
-      for (let step = 0; step < points.length; step += 1) {
-        const node = points[(start + step) % points.length]?.node;
+    find: (text, usable) => {
+      writeHash(text, key, 0);
+      const start = firstAfterKey();
+      for (let step = 0; step < count; step += 1) {
+        const node = nodeAt((start + step) % count);
         if (node !== undefined && usable(node)) return node;
       }
       return undefined;

@@ -19,6 +19,12 @@ const MAX_RINGS = 1024;
 /** RFC 9110 section 5.1; a key of another form can still name a body field. */
 const HEADER_NAME = /^[!#$%&'*+.^_`|~\w-]+$/;
 
+/** What is known of a set of engines, whose ring may have more nodes. */
+interface View {
+  readonly byUrl: ReadonlyMap<string, Candidate>;
+  readonly ring: HashRing;
+}
+
 const sessionIdOf = (request: RoutingRequest, key: string, isHeader: boolean): string | undefined => {
   const header = isHeader ? request.headers.get(key) : null;
   if (header !== null) return header;
@@ -29,15 +35,7 @@ const sessionIdOf = (request: RoutingRequest, key: string, isHeader: boolean): s
 const createSession = ({ sessionKey = "" }: OptionValues<typeof options>): RoutingPolicy => {
   const isHeader = HEADER_NAME.test(sessionKey);
   const rings = new Map<string, HashRing>();
-  const maps = new WeakMap<Candidates, ReadonlyMap<string, Candidate>>();
-
-  const byUrl = (candidates: Candidates): ReadonlyMap<string, Candidate> => {
-    const known = maps.get(candidates);
-    if (known) return known;
-    const map = new Map(candidates.map((candidate) => [candidate.endpoint.url, candidate]));
-    maps.set(candidates, map);
-    return map;
-  };
+  const views = new WeakMap<Candidates, View>();
 
   // A ring outlives the loss of some of its nodes, which find() skips: a failover or a sick engine costs nothing.
   const ringFor = (model: string, urls: ReadonlyMap<string, Candidate>): HashRing => {
@@ -51,6 +49,15 @@ const createSession = ({ sessionKey = "" }: OptionValues<typeof options>): Routi
     return ring;
   };
 
+  const viewOf = (model: string, candidates: Candidates): View => {
+    const known = views.get(candidates);
+    if (known) return known;
+    const byUrl = new Map(candidates.map((candidate) => [candidate.endpoint.url, candidate]));
+    const view: View = { byUrl, ring: ringFor(model, byUrl) };
+    views.set(candidates, view);
+    return view;
+  };
+
   return {
     plan: (request, candidates) => {
       const sessionId = sessionIdOf(request, sessionKey, isHeader);
@@ -58,9 +65,9 @@ const createSession = ({ sessionKey = "" }: OptionValues<typeof options>): Routi
         const { endpoint } = lowestQps(candidates);
         return { kind: "single", endpoint, rule: "rate", reason: "no session id: lowest request rate" };
       }
-      const urls = byUrl(candidates);
-      const url = ringFor(request.model, urls).find(sessionId, (node) => urls.has(node));
-      const { endpoint } = (url === undefined ? undefined : urls.get(url)) ?? candidates[0];
+      const { byUrl, ring } = viewOf(request.model, candidates);
+      const url = ring.find(sessionId, (node) => byUrl.has(node));
+      const { endpoint } = (url === undefined ? undefined : byUrl.get(url)) ?? candidates[0];
       return { kind: "single", endpoint, rule: "session", reason: "session on the hash ring", sessionId };
     },
   };
