@@ -9,7 +9,7 @@ import type { Log } from "./core/log.ts";
 import type { ReadMemory } from "./core/memory-use.ts";
 import type { ReloadStatus } from "./core/reload-status.ts";
 import type { SampleTrace } from "./core/request-trace.ts";
-import { parseRanges } from "./config/addresses.ts";
+import { isLoopback, parseRanges } from "./config/addresses.ts";
 import type { Config } from "./config/config.ts";
 import { createDiscovery } from "./discovery/index.ts";
 import { createFleet } from "./fleet/fleet.ts";
@@ -24,6 +24,7 @@ import type { KubeApi } from "./kubernetes/api.ts";
 import { createApp } from "./http/app.ts";
 import { createEngineControl } from "./http/engine-control.ts";
 import type { Entrance } from "./http/entrance.ts";
+import { createExplain } from "./http/explain.ts";
 import { createHealthAnswers } from "./http/health.ts";
 import { createMetricsAnswer } from "./http/metrics.ts";
 import { createHostSampler } from "./metrics/host-sampler.ts";
@@ -303,9 +304,15 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
     createdAt,
   };
 
+  const explain = createExplain({ fleet, policy, prefill, aliases, monotonic: clock.monotonic });
+  // What tells of engines and load is not for everybody who may ask for an answer.
+  const isGuarded = config.access !== undefined || isLoopback(config.server.host);
+
   return {
-    fetch: front.open(createApp(config.admin ? "clients" : "all", routes)),
-    admin: front.open(createApp("admin", routes)),
+    fetch: front.open(
+      createApp(config.admin ? "clients" : "all", { ...routes, explain: isGuarded ? explain : undefined }),
+    ),
+    admin: front.open(createApp("admin", { ...routes, explain })),
     cut: front.cut,
     lookAtKeys: front.lookAtKeys,
     legacy: () => ({

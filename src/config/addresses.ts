@@ -31,3 +31,8 @@ export const parseRanges = (
   };
   return { contains, refusals };
 };
+
+const loopback = parseRanges(["127.0.0.0/8", "::1"]);
+
+/** Whether a host to listen on can be reached from this machine alone. */
+export const isLoopback = (host: string): boolean => host === "localhost" || loopback.contains(host);

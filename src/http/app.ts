@@ -6,6 +6,7 @@ import type { ReadBody } from "../proxy/body.ts";
 import { readCall } from "../proxy/call.ts";
 import type { Peer } from "../proxy/client.ts";
 import type { Forward } from "../proxy/forward.ts";
+import type { Explain } from "./explain.ts";
 import type { ControlCall } from "./engine-control.ts";
 import type { HealthAnswers } from "./health.ts";
 import { listEngines, listModels } from "./models.ts";
@@ -31,6 +32,8 @@ interface AppDeps {
   readonly readBody: ReadBody;
   readonly version: string;
   readonly maxRequestBodyBytes: number;
+  /** Absent where nobody may ask why an engine is chosen. */
+  readonly explain?: Explain | undefined;
   /** Epoch seconds for the cards of models that no engine describes. */
   readonly createdAt: number;
 }
@@ -41,7 +44,7 @@ type Env = { Bindings: Admitted };
 export const createApp = (surface: Surface, deps: AppDeps): Hono<Env> => {
   const { fleet, aliases, admission, forward, control, healthAnswers, metricsAnswer, version, createdAt } =
     deps;
-  const { maxRequestBodyBytes: maxBodyBytes, readBody } = deps;
+  const { maxRequestBodyBytes: maxBodyBytes, readBody, explain } = deps;
   const app = new Hono<Env>();
   const isForClients = surface !== "admin";
 
@@ -78,6 +81,15 @@ export const createApp = (surface: Surface, deps: AppDeps): Hono<Env> => {
     }
     app.get("/engines", (context) => context.json(listEngines(fleet)));
     app.get("/metrics", metricsAnswer);
+    if (explain) {
+      app.post("/debug/route", async (context) => {
+        const { req, env } = context;
+        const path = req.query("path") ?? "/v1/chat/completions";
+        const arrival = { id: env.requestId, request: req.raw, path, isReplaySafe: () => true };
+        const call = await admission.read(async () => readCall({ ...arrival, maxBodyBytes, readBody }));
+        return context.json(explain(call));
+      });
+    }
   }
 
   app.get("/version", (context) => context.json({ version }));

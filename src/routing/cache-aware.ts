@@ -1,7 +1,14 @@
 import type { RequestWatcher } from "../core/request-stats.ts";
 import { createDemand } from "./demand.ts";
-import { type BookedEngine, createEngineBook, describeLoad } from "./engine-book.ts";
+import {
+  type Account,
+  type BookedEngine,
+  createEngineBook,
+  describeLoad,
+  type Sight,
+} from "./engine-book.ts";
 import { createSpeeds, type EngineSpeed } from "./engine-speed.ts";
+import { first, standingsOf } from "./explanation.ts";
 import { leastOf } from "./least-of.ts";
 import type { PolicyDeps, PolicyModule, RoutingPolicy } from "./policy.ts";
 import { createQuietRequests, type QuietRequests } from "./quiet-requests.ts";
@@ -50,40 +57,49 @@ const createCacheAware = (_options: unknown, { random }: PolicyDeps): RoutingPol
     quiet: createQuietRequests(),
   }));
 
+  const choose = (sight: Sight<Account & Service>, at: number, draw: () => number) => {
+    const { engines, tokens, cachedOn } = sight;
+    const perMs = demand.perMs() / engines.length;
+    const idle = 1 - Math.min(MOST_BUSY, demand.busy() / engines.length);
+    const { fixed, perToken, perStream } = speeds.prices();
+    let most = 0;
+
+    const costOn = (engine: Account & Service): number => {
+      const { decoding } = engine;
+      const factor = engine.speed.factor();
+      const wait = queueMs(engine, at, factor * perToken);
+      const cached = cachedOn(engine);
+      if (cached > most) most = cached;
+      const own = factor * perToken * Math.max(1, tokens - cached);
+      // Those who come while the engine is busy wait longer by what this request takes.
+      const delayed = (own * perMs * (wait + own / 2)) / idle;
+      const stalled = PRICE_OF_STALL * own * decoding;
+      const beside = factor * (fixed + (1 + TOKENS_BESIDE) * perStream * decoding);
+      return wait + own + beside + delayed + stalled;
+    };
+
+    const engine = leastOf(engines, costOn, draw);
+    const cached = cachedOn(engine);
+    const missing = Math.max(1, tokens - cached);
+    const rule = most === 0 ? "cold" : cached < most ? "spread" : "prefix";
+    const ownMs = engine.speed.tokensMs(missing);
+    const reason = `${Math.round(cached)} of ${Math.round(tokens)} tokens cached, ${Math.round(queueMs(engine, at, engine.speed.tokensMs(1)))} ms queue, ${Math.round(ownMs)} ms to compute, ${describeLoad(engine)}`;
+    return { plan: sight.planOn(engine, rule, reason), engine, missing, ownMs, costOn };
+  };
+
   return {
     plan: (request, candidates) => {
       const { at } = request;
-      const { engines, tokens, cachedOn, planOn } = book.look(request, candidates);
       demand.arrived(at);
-      const perMs = demand.perMs() / engines.length;
-      const idle = 1 - Math.min(MOST_BUSY, demand.busy() / engines.length);
-      const { fixed, perToken, perStream } = speeds.prices();
-      let most = 0;
-
-      const costOn = (engine: (typeof engines)[0]): number => {
-        const { decoding } = engine;
-        const factor = engine.speed.factor();
-        const wait = queueMs(engine, at, factor * perToken);
-        const cached = cachedOn(engine);
-        if (cached > most) most = cached;
-        const own = factor * perToken * Math.max(1, tokens - cached);
-        // Those who come while the engine is busy wait longer by what this request takes.
-        const delayed = (own * perMs * (wait + own / 2)) / idle;
-        const stalled = PRICE_OF_STALL * own * decoding;
-        const beside = factor * (fixed + (1 + TOKENS_BESIDE) * perStream * decoding);
-        return wait + own + beside + delayed + stalled;
-      };
-
-      const engine = leastOf(engines, costOn, random);
-      const cached = cachedOn(engine);
-      const missing = Math.max(1, tokens - cached);
-      const rule = most === 0 ? "cold" : cached < most ? "spread" : "prefix";
-      const ownMs = engine.speed.tokensMs(missing);
+      const { plan, engine, missing, ownMs } = choose(book.look(request, candidates), at, random);
       demand.took(ownMs);
-      const reason = `${Math.round(cached)} of ${Math.round(tokens)} tokens cached, ${Math.round(queueMs(engine, at, engine.speed.tokensMs(1)))} ms queue, ${Math.round(ownMs)} ms to compute, ${describeLoad(engine)}`;
-      const plan = planOn(engine, rule, reason);
       const isStream = request.field("stream") === true;
       return { ...plan, watcher: timing(engine, plan.watcher, { at, missing, isStream }) };
+    },
+    explain: (request, candidates) => {
+      const sight = book.look(request, candidates);
+      const { plan, costOn } = choose(sight, request.at, first);
+      return { plan, unit: "ms", ...standingsOf(sight, costOn) };
     },
     keepOnly: book.keepOnly,
   };

@@ -2,9 +2,16 @@ import { commaList } from "../config/schemas.ts";
 import type { Endpoint } from "../core/endpoint.ts";
 import type { OptionTable, OptionValues } from "../core/option.ts";
 import { cacheAware } from "./cache-aware.ts";
-import { type BookedEngine, createEngineBook, describeLoad } from "./engine-book.ts";
+import {
+  type Account,
+  type BookedEngine,
+  createEngineBook,
+  describeLoad,
+  type Sight,
+} from "./engine-book.ts";
+import { first, standingsOf } from "./explanation.ts";
 import { leastOf } from "./least-of.ts";
-import type { PolicyDeps, PolicyModule, RoutePlan, RoutingPolicy } from "./policy.ts";
+import type { PolicyDeps, PolicyModule, RoutePlan, RoutingPolicy, RoutingRequest } from "./policy.ts";
 
 const options = {
   prefillModelLabels: {
@@ -51,21 +58,31 @@ const loadOf = ({ waiting, decoding }: BookedEngine): number => REQUEST_TOKENS *
 const createDisaggregated = (_options: unknown, deps: PolicyDeps): RoutingPolicy<RoutePlan> => {
   const book = createEngineBook(() => ({}));
   const prefill = cacheAware.create({}, deps);
+
+  const choose = (
+    { engines, tokens, cachedOn, planOn }: Sight<Account>,
+    { canPrefill = false }: RoutingRequest,
+    draw: () => number,
+  ): { readonly plan: RoutePlan; readonly costOn: (engine: Account) => number } => {
+    const isHeldBy = (engine: Account): boolean =>
+      cachedOn(engine) >= LEAST_HELD && tokens - cachedOn(engine) <= MOST_MISSING;
+    const costOn = (engine: Account): number =>
+      loadOf(engine) + (canPrefill && !isHeldBy(engine) ? tokens : 0);
+    const engine = leastOf(engines, costOn, draw);
+    if (!canPrefill) return { plan: planOn(engine, "load", `least load: ${describeLoad(engine)}`), costOn };
+    const held = `${Math.round(cachedOn(engine))} of ${Math.round(tokens)} tokens cached`;
+    const plan: RoutePlan = isHeldBy(engine)
+      ? planOn(engine, "held", `no prefill needed, ${held}: ${describeLoad(engine)}`)
+      : { kind: "disaggregated", reason: `${held} where it would be answered` };
+    return { plan, costOn };
+  };
+
   return {
-    plan: (request, candidates) => {
-      const { engines, tokens, cachedOn, planOn } = book.look(request, candidates);
-      const isHeldBy = (engine: (typeof engines)[0]): boolean =>
-        cachedOn(engine) >= LEAST_HELD && tokens - cachedOn(engine) <= MOST_MISSING;
-      const engine = leastOf(
-        engines,
-        (each) => loadOf(each) + (request.canPrefill && !isHeldBy(each) ? tokens : 0),
-        deps.random,
-      );
-      if (!request.canPrefill) return planOn(engine, "load", `least load: ${describeLoad(engine)}`);
-      const held = `${Math.round(cachedOn(engine))} of ${Math.round(tokens)} tokens cached`;
-      return isHeldBy(engine)
-        ? planOn(engine, "held", `no prefill needed, ${held}: ${describeLoad(engine)}`)
-        : { kind: "disaggregated", reason: `${held} where it would be answered` };
+    plan: (request, candidates) => choose(book.look(request, candidates), request, deps.random).plan,
+    explain: (request, candidates) => {
+      const sight = book.look(request, candidates);
+      const { plan, costOn } = choose(sight, request, first);
+      return { plan, unit: "tokens", ...standingsOf(sight, costOn) };
     },
     prefill,
     keepOnly: (endpointIds) => {

@@ -50,7 +50,8 @@ export const outstandingWork = ({ waitingTokens, decoding }: BookedEngine): numb
 export const describeLoad = ({ waiting, decoding }: BookedEngine): string =>
   `${waiting} waiting, ${decoding} decoding`;
 
-interface Account {
+/** An engine as a book has it; only the book writes it. */
+export interface Account {
   waiting: number;
   waitingTokens: number;
   decoding: number;

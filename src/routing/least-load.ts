@@ -1,14 +1,19 @@
-import { createEngineBook, describeLoad, outstandingWork } from "./engine-book.ts";
+import { type Account, createEngineBook, describeLoad, outstandingWork, type Sight } from "./engine-book.ts";
+import { first, standingsOf } from "./explanation.ts";
 import { leastOf } from "./least-of.ts";
-import type { PolicyDeps, PolicyModule, RoutingPolicy } from "./policy.ts";
+import type { PolicyDeps, PolicyModule, RoutingPolicy, SinglePlan } from "./policy.ts";
 
 const createLeastLoad = (_options: unknown, { random }: PolicyDeps): RoutingPolicy => {
   const book = createEngineBook(() => ({}));
+  const choose = ({ engines, planOn }: Sight<Account>, draw: () => number): SinglePlan => {
+    const engine = leastOf(engines, outstandingWork, draw);
+    return planOn(engine, "load", `least load: ${describeLoad(engine)}`);
+  };
   return {
-    plan: (request, candidates) => {
-      const { engines, planOn } = book.look(request, candidates);
-      const engine = leastOf(engines, outstandingWork, random);
-      return planOn(engine, "load", `least load: ${describeLoad(engine)}`);
+    plan: (request, candidates) => choose(book.look(request, candidates), random),
+    explain: (request, candidates) => {
+      const sight = book.look(request, candidates);
+      return { plan: choose(sight, first), unit: "tokens", ...standingsOf(sight, outstandingWork) };
     },
     keepOnly: book.keepOnly,
   };

@@ -1,6 +1,13 @@
 import { decimalBetween } from "../config/schemas.ts";
 import type { OptionTable, OptionValues } from "../core/option.ts";
-import { type BookedEngine, createEngineBook, describeLoad } from "./engine-book.ts";
+import {
+  type Account,
+  type BookedEngine,
+  createEngineBook,
+  describeLoad,
+  type Sight,
+} from "./engine-book.ts";
+import { first, standingsOf } from "./explanation.ts";
 import { leastOf } from "./least-of.ts";
 import type { PolicyDeps, PolicyModule, RoutingPolicy } from "./policy.ts";
 
@@ -21,26 +28,32 @@ const createLoadAware = (
   { random }: PolicyDeps,
 ): RoutingPolicy => {
   const book = createEngineBook(() => ({}));
-  return {
-    plan: (request, candidates) => {
-      const { engines, tokens, cachedOn, planOn } = book.look(request, candidates);
-      let sum = 0;
-      for (const engine of engines) sum += requestsOn(engine);
-      const mean = sum / engines.length;
-      const shareOn = (engine: (typeof engines)[0]): number => cachedOn(engine) / Math.max(1, tokens);
-      let best = 0;
-      const engine = leastOf(
-        engines,
-        (each) => {
-          const share = shareOn(each);
-          if (share > best) best = share;
-          return (beta * (requestsOn(each) - mean)) / Math.max(1, mean) - share;
-        },
-        random,
-      );
+
+  const choose = (sight: Sight<Account>, draw: () => number) => {
+    const { engines, tokens, cachedOn, planOn } = sight;
+    let sum = 0;
+    for (const engine of engines) sum += requestsOn(engine);
+    const mean = sum / engines.length;
+    const shareOn = (engine: Account): number => cachedOn(engine) / Math.max(1, tokens);
+    let best = 0;
+    const costOn = (engine: Account): number => {
       const share = shareOn(engine);
-      const rule = best === 0 ? "cold" : share < best ? "spread" : "prefix";
-      return planOn(engine, rule, `${Math.round(share * 100)} % cached, ${describeLoad(engine)}`);
+      if (share > best) best = share;
+      return (beta * (requestsOn(engine) - mean)) / Math.max(1, mean) - share;
+    };
+    const engine = leastOf(engines, costOn, draw);
+    const share = shareOn(engine);
+    const rule = best === 0 ? "cold" : share < best ? "spread" : "prefix";
+    const plan = planOn(engine, rule, `${Math.round(share * 100)} % cached, ${describeLoad(engine)}`);
+    return { plan, costOn };
+  };
+
+  return {
+    plan: (request, candidates) => choose(book.look(request, candidates), random).plan,
+    explain: (request, candidates) => {
+      const sight = book.look(request, candidates);
+      const { plan, costOn } = choose(sight, first);
+      return { plan, unit: "score", ...standingsOf(sight, costOn) };
     },
     keepOnly: book.keepOnly,
   };

@@ -78,9 +78,36 @@ export interface DisaggregatedPlan {
 /** A decision. */
 export type RoutePlan = SinglePlan | DisaggregatedPlan;
 
+/** How an engine stands to a request, as a policy sees it. */
+export interface Standing {
+  /** Requests whose answer has not begun, and the tokens of these that it has to compute. */
+  readonly waiting: number;
+  readonly waitingTokens: number;
+  /** Requests whose answer streams. */
+  readonly decoding: number;
+  /** Tokens of the prompt that its cache is taken to hold. */
+  readonly matchedTokens: number;
+  /** What the policy wants to be least. */
+  readonly cost: number;
+}
+
+/** What a policy makes of a request now. */
+export interface Explanation {
+  /** What it would decide; where it would draw one of equals the first of them, absent where it always draws. */
+  readonly plan?: RoutePlan;
+  /** What costs are: milliseconds until the answer begins, prompt tokens to compute, requests, or a score. */
+  readonly unit?: "ms" | "tokens" | "requests" | "score";
+  /** Tokens of the prompt, as far as its bytes tell. */
+  readonly promptTokens?: number;
+  /** In the order of the candidates; absent where the policy compares no costs. */
+  readonly standings?: readonly Standing[];
+}
+
 /** Chooses. It never fetches, logs, sleeps or checks health. */
 export interface RoutingPolicy<Plan extends RoutePlan = SinglePlan> {
   readonly plan: (request: RoutingRequest, candidates: Candidates) => Plan | Promise<Plan>;
+  /** What `plan` would do and why, without a trace in what is planned later. */
+  readonly explain?: (request: RoutingRequest, candidates: Candidates) => Explanation;
   /** Told the ids of all engines that can serve, whenever they change: what others held in their caches is lost. */
   readonly keepOnly?: (endpointIds: ReadonlySet<string>) => void;
   /** Chooses the engine that prefills; absent where no plan asks for one. */

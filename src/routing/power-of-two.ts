@@ -1,4 +1,5 @@
 import { createEngineBook, describeLoad, outstandingWork } from "./engine-book.ts";
+import { standingsOf } from "./explanation.ts";
 import type { PolicyDeps, PolicyModule, RoutingPolicy } from "./policy.ts";
 
 const createPowerOfTwo = (_options: unknown, { random }: PolicyDeps): RoutingPolicy => {
@@ -13,6 +14,11 @@ const createPowerOfTwo = (_options: unknown, { random }: PolicyDeps): RoutingPol
       const engine = outstandingWork(other) < outstandingWork(one) ? other : one;
       return planOn(engine, "load", `less load of two: ${describeLoad(engine)}`);
     },
+    // Which two are drawn nobody knows.
+    explain: (request, candidates) => ({
+      unit: "tokens",
+      ...standingsOf(book.look(request, candidates), outstandingWork),
+    }),
     keepOnly: book.keepOnly,
   };
 };

@@ -1,9 +1,16 @@
 import { isAscii } from "node:buffer";
 import { integer } from "../config/schemas.ts";
 import type { OptionTable, OptionValues } from "../core/option.ts";
-import { type BookedEngine, createEngineBook, describeLoad } from "./engine-book.ts";
+import {
+  type Account,
+  type BookedEngine,
+  createEngineBook,
+  describeLoad,
+  type Sight,
+} from "./engine-book.ts";
+import { first, standingsOf } from "./explanation.ts";
 import { leastOf } from "./least-of.ts";
-import type { PolicyDeps, PolicyModule, Prompt, RoutingPolicy } from "./policy.ts";
+import type { PolicyDeps, PolicyModule, Prompt, RoutingPolicy, SinglePlan } from "./policy.ts";
 import { chainBlocks, type PromptBlocks } from "./prompt-blocks.ts";
 
 const options = {
@@ -56,28 +63,33 @@ const createPrefixAware = (
   { random }: PolicyDeps,
 ): RoutingPolicy => {
   const book = createEngineBook(() => ({}), chunksOf);
+  const choose = ({ engines, blocks, bytesOn, planOn }: Sight<Account>, draw: () => number): SinglePlan => {
+    const idlest = leastOf(engines, requestsOn, draw);
+    let longest = 0;
+    for (const engine of engines) longest = Math.max(longest, bytesOn(engine));
+    const length = (blocks.ends.indexOf(longest) + 1) * CHUNK;
+    if (longest === 0 || length < prefixMinMatchLength) {
+      return planOn(idlest, "cold", `no known prefix: ${describeLoad(idlest)}`);
+    }
+    const engine = leastOf(
+      engines,
+      (each) => (bytesOn(each) === longest ? requestsOn(each) : Infinity),
+      draw,
+    );
+    return requestsOn(engine) > 2 * requestsOn(idlest) + MAX_EXCESS
+      ? planOn(
+          idlest,
+          "spread",
+          `least load, the engine of the prefix has much more: ${describeLoad(idlest)}`,
+        )
+      : planOn(engine, "prefix", `prefix of ${length} characters: ${describeLoad(engine)}`);
+  };
+
   return {
-    plan: (request, candidates) => {
-      const { engines, blocks, bytesOn, planOn } = book.look(request, candidates);
-      const idlest = leastOf(engines, requestsOn, random);
-      let longest = 0;
-      for (const engine of engines) longest = Math.max(longest, bytesOn(engine));
-      const length = (blocks.ends.indexOf(longest) + 1) * CHUNK;
-      if (longest === 0 || length < prefixMinMatchLength) {
-        return planOn(idlest, "cold", `no known prefix: ${describeLoad(idlest)}`);
-      }
-      const engine = leastOf(
-        engines,
-        (each) => (bytesOn(each) === longest ? requestsOn(each) : Infinity),
-        random,
-      );
-      return requestsOn(engine) > 2 * requestsOn(idlest) + MAX_EXCESS
-        ? planOn(
-            idlest,
-            "spread",
-            `least load, the engine of the prefix has much more: ${describeLoad(idlest)}`,
-          )
-        : planOn(engine, "prefix", `prefix of ${length} characters: ${describeLoad(engine)}`);
+    plan: (request, candidates) => choose(book.look(request, candidates), random),
+    explain: (request, candidates) => {
+      const sight = book.look(request, candidates);
+      return { plan: choose(sight, first), unit: "requests", ...standingsOf(sight, requestsOn) };
     },
     keepOnly: book.keepOnly,
   };

@@ -1,4 +1,4 @@
-import type { Candidate, Candidates, PolicyModule, RoutingPolicy } from "./policy.ts";
+import type { Candidate, Candidates, PolicyModule, RoutingPolicy, SinglePlan } from "./policy.ts";
 
 /** Sets of engines whose turn is remembered; beyond that all turns start anew, as in the reference. */
 const MAX_SETS = 1024;
@@ -25,14 +25,17 @@ const createRoundRobin = (): RoutingPolicy => {
     return order;
   };
 
+  const planOf = (candidates: Candidates, isTaken: boolean): SinglePlan => {
+    const { sorted, turn } = orderOf(candidates);
+    const index = turn.next % sorted.length;
+    if (isTaken) turn.next = index + 1;
+    const { endpoint } = sorted[index] ?? candidates[0];
+    return { kind: "single", endpoint, rule: "turn", reason: `turn ${index + 1} of ${sorted.length}` };
+  };
+
   return {
-    plan: (_request, candidates) => {
-      const { sorted, turn } = orderOf(candidates);
-      const index = turn.next % sorted.length;
-      turn.next = index + 1;
-      const { endpoint } = sorted[index] ?? candidates[0];
-      return { kind: "single", endpoint, rule: "turn", reason: `turn ${index + 1} of ${sorted.length}` };
-    },
+    plan: (_request, candidates) => planOf(candidates, true),
+    explain: (_request, candidates) => ({ plan: planOf(candidates, false) }),
   };
 };
 

@@ -2,7 +2,14 @@ import * as v from "valibot";
 import type { OptionTable, OptionValues } from "../core/option.ts";
 import { createHashRing, type HashRing } from "./hash-ring.ts";
 import { lowestQps } from "./lowest-qps.ts";
-import type { Candidate, Candidates, PolicyModule, RoutingPolicy, RoutingRequest } from "./policy.ts";
+import type {
+  Candidate,
+  Candidates,
+  PolicyModule,
+  RoutingPolicy,
+  RoutingRequest,
+  SinglePlan,
+} from "./policy.ts";
 
 const options = {
   sessionKey: {
@@ -58,19 +65,18 @@ const createSession = ({ sessionKey = "" }: OptionValues<typeof options>): Routi
     return view;
   };
 
-  return {
-    plan: (request, candidates) => {
-      const sessionId = sessionIdOf(request, sessionKey, isHeader);
-      if (sessionId === undefined) {
-        const { endpoint } = lowestQps(candidates);
-        return { kind: "single", endpoint, rule: "rate", reason: "no session id: lowest request rate" };
-      }
-      const { byUrl, ring } = viewOf(request.model, candidates);
-      const url = ring.find(sessionId, (node) => byUrl.has(node));
-      const { endpoint } = (url === undefined ? undefined : byUrl.get(url)) ?? candidates[0];
-      return { kind: "single", endpoint, rule: "session", reason: "session on the hash ring", sessionId };
-    },
+  const plan = (request: RoutingRequest, candidates: Candidates): SinglePlan => {
+    const sessionId = sessionIdOf(request, sessionKey, isHeader);
+    if (sessionId === undefined) {
+      const { endpoint } = lowestQps(candidates);
+      return { kind: "single", endpoint, rule: "rate", reason: "no session id: lowest request rate" };
+    }
+    const { byUrl, ring } = viewOf(request.model, candidates);
+    const url = ring.find(sessionId, (node) => byUrl.has(node));
+    const { endpoint } = (url === undefined ? undefined : byUrl.get(url)) ?? candidates[0];
+    return { kind: "single", endpoint, rule: "session", reason: "session on the hash ring", sessionId };
   };
+  return { plan, explain: (request, candidates) => ({ plan: plan(request, candidates) }) };
 };
 
 /** The same engine for the same session id, by consistent hashing; without an id the lowest request rate. */

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { createPolicy, policies, routingBy, type RoutingLogic } from "../../src/routing/index.ts";
 import { candidatesAt, requestWith } from "../support/candidates.ts";
+import { startPolicy } from "./planned.ts";
 import { singlePlan } from "../support/single-plan.ts";
 
 const logics = Object.keys(policies) as RoutingLogic[];
@@ -66,6 +67,31 @@ describe.each(logics)("every policy: %s", (logic) => {
     policy.keepOnly?.(new Set());
     expect((await plan()).reason).not.toBe("");
     expect(first.rule).not.toBe("");
+  });
+
+  test("explains what it would do next, and does what it would have done unasked", async () => {
+    const run = async (isAsked: boolean) => {
+      const { plan, policy } = startPolicy(logic, { sessionKey: "x-user-id" });
+      const candidates = candidatesAt(["http://a", "http://b", "http://c"]);
+      const chosen: string[] = [];
+      for (let turn = 0; turn < 60; turn += 1) {
+        const prompt = `${"system ".repeat(200)} ${"question ".repeat(turn % 7)}`;
+        const body = { prompt, stream: true, "x-user-id": `u${turn % 5}` };
+        const request = requestWith({ body, at: 50 * turn });
+        const explained = isAsked ? policy.explain?.(request, candidates) : undefined;
+        const { endpoint, watcher } = plan(request, candidates);
+        chosen.push(endpoint.url);
+        if (explained?.standings) expect(explained.standings).toHaveLength(candidates.length);
+        if (explained?.plan && !explained.standings)
+          expect(singlePlan(explained.plan).endpoint).toBe(endpoint);
+        watcher?.began();
+        watcher?.streamBegan(20);
+        watcher?.tokens({ input: 300, output: 3, cached: 100 });
+        if (turn % 3 > 0) watcher?.ended("done", 40, true);
+      }
+      return chosen;
+    };
+    expect(await run(true)).toEqual(await run(false));
   });
 
   test("gives no reason that quotes the client", async () => {

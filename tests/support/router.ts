@@ -27,6 +27,10 @@ interface TestRouterOptions {
   readonly deadlines?: Partial<DeadlineLimits>;
   readonly maxRequestBodyBytes?: number;
   readonly idleTimeoutSeconds?: number;
+  /** What the configuration says; it listens on the loopback in any case. */
+  readonly host?: string;
+  /** Metrics and control are on the router's other entrance. */
+  readonly admin?: boolean;
   readonly engineApiKey?: string;
   readonly access?: Config["access"];
   readonly trustedProxies?: readonly string[];
@@ -59,11 +63,12 @@ export const startRouter = (options: TestRouterOptions): TestRouter => {
   const log = createLog({ level: "debug", format: "text" }, { clock: systemClock, write });
   const config: Config = {
     server: {
-      host: "127.0.0.1",
+      host: options.host ?? "127.0.0.1",
       port: 0,
       maxRequestBodyBytes: options.maxRequestBodyBytes ?? 8 * 1024 * 1024,
       idleTimeoutSeconds: options.idleTimeoutSeconds ?? 30,
     },
+    admin: options.admin ? { host: "127.0.0.1", port: 0 } : undefined,
     leaving: { delayMs: 0, timeoutMs: 0 },
     log: { level: "debug", format: "text" },
     discovery: { kind: "static", backends: options.backends },
@@ -98,7 +103,7 @@ export const startRouter = (options: TestRouterOptions): TestRouter => {
     options.previous,
   );
   const server = Bun.serve({
-    hostname: config.server.host,
+    hostname: "127.0.0.1",
     port: 0,
     idleTimeout: config.server.idleTimeoutSeconds,
     maxRequestBodySize: Number.MAX_SAFE_INTEGER,
