@@ -8,7 +8,8 @@ const MESSAGE = "What is wrong.";
 
 const formOf = (code: ErrorCode): unknown => {
   if (["invalid_request", "model_not_found", "no_endpoint"].includes(code)) return { error: MESSAGE };
-  if (["not_found", "method_not_allowed"].includes(code)) return { detail: MESSAGE };
+  const detailed = ["not_found", "method_not_allowed", "prefill_unavailable", "decode_unavailable"];
+  if (detailed.includes(code)) return { detail: MESSAGE };
   return { error: { message: MESSAGE, type: errorTable[code].type, param: null, code } };
 };
 
