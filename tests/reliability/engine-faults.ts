@@ -24,6 +24,7 @@ export const engineFaults: Readonly<Record<string, Row>> = {
   U4: {
     what: "accept and never answer",
     tests: [
+      "integration/line-faults.test.ts: every whole answer is served, and the line is used again",
       "integration/deadlines.test.ts: an engine that never answers is replaced",
       "proxy/deadlines.test.ts: is replaced by another",
     ],
@@ -109,6 +110,7 @@ export const engineFaults: Readonly<Record<string, Row>> = {
   U20: {
     what: "send what is no answer",
     tests: [
+      "integration/line-faults.test.ts: every whole answer is served, and the line is used again",
       `${BROKEN}: garbage`,
       `${BROKEN}: another protocol`,
       `${BROKEN}: NUL in a field`,
