@@ -16,7 +16,6 @@ interface Bar {
 
 interface Panel {
   readonly title: string;
-  readonly digits: number;
   readonly bars: readonly Bar[];
 }
 
@@ -35,39 +34,34 @@ const panelsOf = ({ workloads, held, starts }: Results): readonly Panel[] => {
   return [
     {
       title: "CPU time per request of 1 KB, microseconds",
-      digits: 0,
       bars: barsOf(named("json-1k"), ({ saturated }) => saturated?.cpu?.microsPerRequest),
     },
     {
       title: "Requests of 1 KB per second, on one CPU",
-      digits: 0,
       bars: barsOf(named("json-1k"), ({ saturated }) => saturated?.requestsPerSecond),
     },
     {
       title: "CPU time per stream of 64 chunks, microseconds",
-      digits: 0,
       bars: barsOf(named("stream-64"), ({ steady }) => steady.cpu?.microsPerRequest),
     },
     {
       title: "Memory per open stream, KB",
-      digits: 0,
       bars: barsOf(heldNamed("held-5000"), ({ rssKbPerStream }) => rssKbPerStream),
     },
     {
       title: "Start to the first answer, milliseconds",
-      digits: 0,
       bars: barsOf(starts, ({ startMs }) => startMs),
     },
   ].filter(({ bars }) => bars.length > 0);
 };
 
-const drawBar = ({ name, value }: Bar, y: number, { most, digits }: { most: number; digits: number }) => {
+const drawBar = ({ name, value }: Bar, y: number, most: number): string => {
   const length = ((WIDTH - LABELS - VALUES) * Math.max(0, value)) / most;
   const colour = name.startsWith(ROUTER) ? "#2a78d6" : "#8886";
   return [
     text(LABELS - 8, y + BAR - 2, name, 'text-anchor="end"'),
     `<rect x="${LABELS}" y="${y}" width="${length.toFixed(1)}" height="${BAR}" fill="${colour}"/>`,
-    text(LABELS + length + 6, y + BAR - 2, value.toFixed(digits), 'font-size="12"'),
+    text(LABELS + length + 6, y + BAR - 2, value.toFixed(0), 'font-size="12"'),
   ].join("");
 };
 
@@ -75,12 +69,12 @@ const drawBar = ({ name, value }: Bar, y: number, { most, digits }: { most: numb
 export const drawResults = (results: Results): string => {
   const lines: string[] = [];
   let y = GAP;
-  for (const { title, digits, bars } of panelsOf(results)) {
+  for (const { title, bars } of panelsOf(results)) {
     lines.push(text(8, y + BAR, title, 'font-weight="600"'));
     y += ROW + 4;
     const most = Math.max(Number.MIN_VALUE, ...bars.map(({ value }) => value));
     for (const bar of bars) {
-      lines.push(drawBar(bar, y, { most, digits }));
+      lines.push(drawBar(bar, y, most));
       y += ROW;
     }
     y += GAP;

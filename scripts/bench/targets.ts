@@ -55,7 +55,7 @@ export const targets: readonly Target[] = [
     measure: (results, contender) => requests(results, "json-1k", contender)?.steady.cpu?.toFloor?.median,
   },
   {
-    what: "CPU time per request of 1 KB at the most that there can be, to the bare relay",
+    what: "CPU time per request of 1 KB at saturation, to the bare relay",
     unit: "x",
     limit: 1.15,
     isCost: true,
