@@ -24,7 +24,7 @@ export interface EngineCounts {
   readonly total: number;
   /** Those of which some model passes its checks, asleep or not. */
   readonly healthy: number;
-  /** Those that can serve: healthy and awake. */
+  /** Those that can serve: healthy and awake; none where all of one role are missing. */
   readonly routable: number;
   /** Of those, the ones that are left out because requests failed on them. */
   readonly ejected: number;
@@ -131,6 +131,7 @@ export const createFleet = (
     };
     const healthy = new Set<string>();
     const routable = new Set<string>();
+    const sides = new Set<Role>();
     for (const endpoint of endpoints) {
       const models = healthyModels(endpoint, excluded);
       if (models.size > 0) healthy.add(endpoint.id);
@@ -140,6 +141,7 @@ export const createFleet = (
       for (const model of new Set(endpoint.models)) poolOf(role, model).members.push(endpoint.id);
       if (models.size === 0) continue;
       routable.add(endpoint.id);
+      sides.add(role);
       const candidate: Candidate = {
         endpoint,
         requests: loads.of(endpoint.id),
@@ -158,7 +160,9 @@ export const createFleet = (
     loads.serving?.(routable);
     const [model, ...others] = new Set(endpoints.flatMap(({ models }) => models));
     const onlyModel = others.length === 0 ? model : undefined;
-    const counts = { total: endpoints.length, healthy: healthy.size, routable: routable.size };
+    // One side without the other serves nobody.
+    const isWhole = !roleOf || sides.size === 2;
+    const counts = { total: endpoints.length, healthy: healthy.size, routable: isWhole ? routable.size : 0 };
     const memberships = Object.values(pools).flatMap((byModel) =>
       [...byModel.values()].map(({ members }) => members),
     );

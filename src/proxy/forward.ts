@@ -216,6 +216,7 @@ export const createForward = (deps: ForwardDeps): Forward => {
         default:
           plan satisfies never;
       }
+      const sent = prefilled ? { ...message, body: prefilled.bodyOf(message.body) } : message;
       const { endpoint } = plan;
       isAgain = room !== undefined && !room.has(requests.of(endpoint.id));
       if (isAgain) continue;
@@ -226,7 +227,6 @@ export const createForward = (deps: ForwardDeps): Forward => {
       onRouted?.({ ...plan, requestId: call.id, model, attempt: number });
 
       const attempt = begin({ call, client, model, endpoint, plan, trial, hidesUsage });
-      const sent = prefilled ? { ...message, body: prefilled.bodyOf(message.body) } : message;
       const outcome = await ask(attempt, sent, waited, prefilled);
       failover?.answered();
       const { answer, failure } = outcome;

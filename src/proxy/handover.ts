@@ -33,8 +33,11 @@ export type Leg = "prefill" | "decode";
 export interface HandoverForm {
   /** The body for the engine that prefills; `field` reads the client's. */
   readonly prefillBody: (body: Bytes, field: Call["field"]) => Bytes;
-  /** The body for the engine that answers; `url` is that of the engine that prefilled. Throws `upstream_invalid`. */
-  readonly decodeBody: (body: Bytes, prefilled: Bytes, url: string) => Bytes;
+  /**
+   * Makes the body for the engine that answers, from what the engine at `url` said of its prefill. Throws
+   * `upstream_invalid`.
+   */
+  readonly decodeBody: (said: Bytes, url: string) => (body: Bytes) => Bytes;
   readonly isReusable: boolean;
   /** What a client is told of a failure, from what the engine said. */
   readonly failure: (leg: Leg, status: number, said: string) => unknown;
@@ -77,6 +80,17 @@ const messageOf = (said: string): string => {
   return typeof message === "string" ? message : said;
 };
 
+const edit = (body: Bytes, changes: Parameters<typeof withFields>[1]): Bytes => {
+  try {
+    return withFields(body, changes);
+  } catch (error) {
+    // Of a small body only the fields that count were counted.
+    throw new RouterError("invalid_request", "Invalid request: request body must be valid JSON.", {
+      cause: error,
+    });
+  }
+};
+
 const transferParams = (prefilled: Bytes, url: string): string | undefined => {
   const answer = parse(Buffer.from(prefilled).toString());
   if (!isFields(answer))
@@ -93,8 +107,8 @@ const PREFIXES = { prefill: "Prefiller", decode: "Decoder" } as const;
 /** Both ways in which what one engine computed comes to another. */
 export const handoverForms: Readonly<Record<Handover, HandoverForm>> = {
   cache: {
-    prefillBody: (body) => withFields(body, { ...ONE_TOKEN, max_completion_tokens: undefined }),
-    decodeBody: (body) => body,
+    prefillBody: (body) => edit(body, { ...ONE_TOKEN, max_completion_tokens: undefined }),
+    decodeBody: () => (body) => body,
     isReusable: true,
     failure: (leg, status, said) => ({
       error: {
@@ -106,14 +120,14 @@ export const handoverForms: Readonly<Record<Handover, HandoverForm>> = {
   },
   parameters: {
     prefillBody: (body, field) =>
-      withFields(body, {
+      edit(body, {
         ...ONE_TOKEN,
         max_completion_tokens: field("max_completion_tokens") === undefined ? undefined : "1",
         kv_transfer_params: KEEP_FOR_OTHERS,
       }),
-    decodeBody: (body, prefilled, url) => {
-      const params = transferParams(prefilled, url);
-      return params === undefined ? body : withFields(body, { kv_transfer_params: params });
+    decodeBody: (said, url) => {
+      const params = transferParams(said, url);
+      return (body) => (params === undefined ? body : edit(body, { kv_transfer_params: params }));
     },
     isReusable: false,
     failure: (leg, _status, said) => ({
@@ -125,7 +139,8 @@ export const handoverForms: Readonly<Record<Handover, HandoverForm>> = {
 /** An engine's answer as the client gets it: as it is, or where it is a failure that came whole, with the leg named. */
 export const toldBy = (form: HandoverForm, leg: Leg, answer: Answer): Answer => {
   const { status, headers, first, rest } = answer;
-  if (status < 400 || rest) return answer;
+  // What is compressed cannot be quoted.
+  if (status < 400 || rest || headers.has("content-encoding")) return answer;
   const said = Buffer.from(first ?? []).toString();
   const fields = new Headers(headers);
   fields.set("content-type", "application/json");

@@ -29,7 +29,6 @@ const takingWhole =
     }
     const fields = new Headers(headers);
     fields.delete("transfer-encoding");
-    fields.delete("content-encoding");
     fields.set("content-length", String(length));
     return new Response(length === 0 ? null : Buffer.concat(chunks), { status, headers: fields });
   };
@@ -68,6 +67,12 @@ export const createPrefill = (handover: Handover, deps: ForwardDeps): Prefill =>
     ...deps,
     fetch: takingWhole(deps.fetch),
     metrics: ofLeg(metrics),
+    requestHeaders: (received) => {
+      const headers = deps.requestHeaders(received);
+      // The router reads the answer itself.
+      headers.set("accept-encoding", "identity");
+      return headers;
+    },
     prefill: undefined,
     respond: take,
   });
@@ -98,9 +103,10 @@ export const createPrefill = (handover: Handover, deps: ForwardDeps): Prefill =>
       count(status < 400 ? "done" : status < 500 ? "refused" : "failed");
       const answer = answers.get(response);
       if (status >= 400 || !answer) return response;
+      const withTransfer = form.decodeBody(answer.said, answer.url);
       return {
         at: clock.monotonic(),
-        bodyOf: (body) => body && form.decodeBody(body, answer.said, answer.url),
+        bodyOf: (body) => body && withTransfer(body),
         told: (said) => toldBy(form, "decode", said),
         isReusable: form.isReusable,
       };

@@ -1,69 +1,15 @@
 import { describe, expect, test } from "bun:test";
-import { createMockEngine, type MockEngine } from "../../src/mock-engine/engine.ts";
-import { engineFetch, systemClock } from "../../src/platform.ts";
-import type { Config } from "../../src/config/config.ts";
-import { routingBy, type RoutingLogic } from "../../src/routing/index.ts";
-import { startRouter, type TestRouter } from "../support/router.ts";
-
-const LABELS = { prefillModelLabels: ["prefill"], decodeModelLabels: ["decode"] };
-const ORCHESTRATED = "disaggregated_prefill_orchestrated";
-const PROMPT = "It was a dark and stormy night. ".repeat(20);
-/** Nobody listens there. */
-const DEAD = { url: "http://127.0.0.1:9", port: 9 };
-
-const engine = (role: "prefill" | "decode", options: Parameters<typeof createMockEngine>[0] = {}) =>
-  createMockEngine(
-    { role, servedModelName: ["m"], timeScale: 0, ...options },
-    { clock: systemClock, fetch: engineFetch },
-  );
-
-interface Fleet {
-  readonly prefill: readonly Pick<MockEngine, "url">[];
-  readonly decode: readonly Pick<MockEngine, "url">[];
-}
-
-const route = (
-  { prefill, decode }: Fleet,
-  options: Partial<Parameters<typeof startRouter>[0]> & { readonly logic?: RoutingLogic } = {},
-): TestRouter =>
-  startRouter({
-    backends: [
-      ...prefill.map(({ url }) => ({ url, models: ["m"], label: "prefill" })),
-      ...decode.map(({ url }) => ({ url, models: ["m"], label: "decode" })),
-    ],
-    routing: routingBy(options.logic ?? ORCHESTRATED, LABELS),
-    ...options,
-  });
-
-const ask = async (
-  { url }: Pick<TestRouter, "url">,
-  fields: object = {},
-  headers: Readonly<Record<string, string>> = {},
-  signal: AbortSignal | null = null,
-): Promise<Response> =>
-  fetch(`${url}/v1/completions`, {
-    method: "POST",
-    headers: { "content-type": "application/json", "x-request-id": "r-1", ...headers },
-    body: JSON.stringify({ model: "m", prompt: PROMPT, max_tokens: 5, ignore_eos: true, ...fields }),
-    signal,
-  });
-
-/** Engines in the order of the routing lines of a request, with the session ids. */
-const routed = ({ lines }: TestRouter, id = "r-1"): readonly string[] =>
-  lines.flatMap((line) => {
-    const [, session, url] =
-      RegExp(`Routing request ${id} with session id (\\S+) to (\\S+) at `).exec(line) ?? [];
-    return url === undefined ? [] : [`${session} ${url}`];
-  });
-
-const metric = async ({ url }: TestRouter, name: string): Promise<readonly string[]> =>
-  (await (await fetch(`${url}/metrics`)).text()).split("\n").filter((line) => line.startsWith(name));
-
-/** Whether no engine has anything of a request, as the router counts. */
-const isIdle = async (router: TestRouter): Promise<boolean> => {
-  const running = await metric(router, "vllm:num_requests_running");
-  return running.length > 0 && running.every((line) => line.endsWith(" 0"));
-};
+import {
+  ask,
+  DEAD,
+  engine,
+  isIdle,
+  metric,
+  ORCHESTRATED,
+  PROMPT,
+  route,
+  routed,
+} from "../support/divided-fleet.ts";
 
 describe.each(["disaggregated_prefill", ORCHESTRATED] as const)("%s", (logic) => {
   test.each([true, false])("asks two engines, with streaming %p", async (stream) => {
@@ -206,7 +152,9 @@ describe.each(["disaggregated_prefill", ORCHESTRATED] as const)("%s", (logic) =>
     expect((await fetch(`${router.url}/sleep?id=${asleep?.engine_id}`, { method: "POST" })).status).toBe(200);
     const answer = await ask(router);
     expect(answer.status).toBe(503);
+    expect(answer.headers.get("retry-after")).toBe("5");
     expect(await answer.json()).toEqual({ detail });
+    expect((await fetch(`${router.url}/readyz`)).status).toBe(503);
   });
 
   test("knows models: 404 for one that nobody serves, 400 for a body that is no JSON", async () => {
@@ -220,124 +168,4 @@ describe.each(["disaggregated_prefill", ORCHESTRATED] as const)("%s", (logic) =>
       { error: "Invalid request: request body must be valid JSON." },
     ]);
   });
-});
-
-describe("what a prefill is asked", () => {
-  test("and the engine that answers, to the byte", async () => {
-    const bodies: string[] = [];
-    using p = Bun.serve({
-      port: 0,
-      hostname: "127.0.0.1",
-      fetch: async (request) => {
-        bodies.push(await request.text());
-        return Response.json({
-          usage: { prompt_tokens: 1, completion_tokens: 1 },
-          kv_transfer_params: { remote_block_ids: [7], remote_host: "::" },
-        });
-      },
-    });
-    using d = Bun.serve({
-      port: 0,
-      hostname: "127.0.0.1",
-      fetch: async (request) => {
-        bodies.push(await request.text());
-        return Response.json({});
-      },
-    });
-    const fleet = { prefill: [{ url: p.url.origin }], decode: [{ url: d.url.origin }] };
-    const body =
-      '{"model":"m", "prompt":"x", "min_tokens":3, "stream":true, "stream_options":{"include_usage":true}}';
-    for (const logic of ["disaggregated_prefill", ORCHESTRATED] as const) {
-      await using router = route(fleet, { logic });
-      await (await fetch(`${router.url}/v1/completions`, { method: "POST", body })).text();
-    }
-    expect(bodies[0]).toBe('{"model":"m","prompt":"x","max_tokens":1,"stream":false}');
-    expect(bodies[1]).toBe(body);
-    expect(JSON.parse(bodies[2] ?? "")).toMatchObject({
-      max_tokens: 1,
-      kv_transfer_params: { do_remote_decode: true },
-    });
-    expect(JSON.parse(bodies[3] ?? "")).toEqual({
-      ...(JSON.parse(body) as object),
-      kv_transfer_params: { remote_block_ids: [7], remote_host: "127.0.0.1" },
-    });
-  });
-});
-
-test("parameters that match no prefill are refused by the engine, and the client learns of it", async () => {
-  using p = Bun.serve({
-    port: 0,
-    hostname: "127.0.0.1",
-    fetch: () =>
-      Response.json({
-        kv_transfer_params: {
-          do_remote_prefill: true,
-          remote_engine_id: "x",
-          remote_block_ids: [1],
-          remote_port: 9,
-        },
-      }),
-  });
-  await using d = engine("decode");
-  await using router = route({ prefill: [{ url: p.url.origin }], decode: [d] });
-  const answer = await ask(router);
-  expect(answer.status).toBe(400);
-  expect(await answer.text()).toContain("match no prefill");
-});
-
-test("an engine that prefills and hands over no parameters leaves the work to the one that answers", async () => {
-  await using p = createMockEngine({ servedModelName: ["m"], timeScale: 0 }, { clock: systemClock });
-  await using d = engine("decode");
-  await using router = route({ prefill: [p], decode: [d] });
-  expect((await ask(router)).status).toBe(200);
-});
-
-test("N prefill for M: work spreads over both sides", async () => {
-  await using parts = new AsyncDisposableStack();
-  const many = (role: "prefill" | "decode", count: number) =>
-    Array.from({ length: count }, () => parts.use(engine(role, { timeScale: 20 })));
-  const fleet = { prefill: many("prefill", 3), decode: many("decode", 2) };
-  await using router = route(fleet);
-  const answers = await Promise.all(
-    Array.from({ length: 24 }, async (_, index) =>
-      ask(router, { prompt: `${index} ${PROMPT}`, max_tokens: 20 }, { "x-request-id": `r-${index}` }),
-    ),
-  );
-  for (const answer of answers)
-    expect([answer.status, await answer.text()]).toEqual([200, expect.any(String)]);
-  for (const each of fleet.prefill) expect(each.state().finished).toBeGreaterThan(3);
-  for (const each of fleet.decode) expect(each.state().finished).toBeGreaterThan(6);
-  for (let index = 0; index < 24; index += 1) expect(new Set(routed(router, `r-${index}`)).size).toBe(2);
-});
-
-test("the engine that holds the prefix answers alone", async () => {
-  await using p = engine("prefill");
-  await using d = engine("decode");
-  await using router = route({ prefill: [p], decode: [d] });
-  const long = PROMPT.repeat(6);
-  await (await ask(router, { prompt: long, stream: true })).text();
-  await (await ask(router, { prompt: `${long} And then?`, stream: true }, { "x-request-id": "r-2" })).text();
-  expect(routed(router, "r-2")).toEqual([`None ${d.url}`]);
-  expect(await metric(router, "vllm_router_routing_decisions_total")).toContain(
-    `vllm_router_routing_decisions_total{model="m",reason="held",server="${d.url}"} 1`,
-  );
-});
-
-test("engines of one side that fail are ejected, and tried again where all of that side are", async () => {
-  await using p = engine("prefill");
-  await using d = engine("decode");
-  p.setFault("status=500");
-  const outliers: Config["outliers"] = {
-    breaker: { failureThreshold: 2, successThreshold: 1, ejectionMs: 60_000, windowMs: 60_000 },
-    slowStartMs: 0,
-    panicMode: "route",
-  };
-  await using router = route({ prefill: [p], decode: [d] }, { outliers });
-  for (let turn = 0; turn < 4; turn += 1) {
-    const answer = await ask(router);
-    expect(answer.status).toBe(500);
-    expect(await answer.text()).toStartWith('{"error":"Prefill failed: ');
-  }
-  p.setFault(undefined);
-  expect((await ask(router)).status).toBe(200);
 });

@@ -37,7 +37,7 @@ describe("the body for the engine that answers", () => {
   );
 
   test("is the client's where caches are shared", () => {
-    expect(handoverForms.cache.decodeBody(body, said, "http://p")).toBe(body);
+    expect(handoverForms.cache.decodeBody(said, "http://p")(body)).toBe(body);
   });
 
   test.each([
@@ -46,7 +46,7 @@ describe("the body for the engine that answers", () => {
     ["http://[fd00::7]:8000", "fd00::7"],
     ["http://single:8000", "single"],
   ])("names the engine at %s as %s, and keeps the rest of its parameters", (url, host) => {
-    expect(JSON.parse(textOf(handoverForms.parameters.decodeBody(body, said, url)))).toEqual({
+    expect(JSON.parse(textOf(handoverForms.parameters.decodeBody(said, url)(body)))).toEqual({
       model: "m",
       stream: true,
       kv_transfer_params: { remote_block_ids: [1, 2], remote_host: host, tp_size: 1 },
@@ -54,11 +54,11 @@ describe("the body for the engine that answers", () => {
   });
 
   test.each(['{"id":"x"}', '{"kv_transfer_params":null}'])("is the client's where %s has none", (without) => {
-    expect(handoverForms.parameters.decodeBody(body, bytes(without), "http://p")).toBe(body);
+    expect(handoverForms.parameters.decodeBody(bytes(without), "http://p")(body)).toBe(body);
   });
 
   test.each(["", "[]", "<html>"])("cannot be made from %p", (broken) => {
-    expect(() => handoverForms.parameters.decodeBody(body, bytes(broken), "http://p")).toThrow(
+    expect(() => handoverForms.parameters.decodeBody(bytes(broken), "http://p")).toThrow(
       "The engine's answer to a prefill is not a JSON object.",
     );
   });
@@ -96,9 +96,15 @@ describe("a failure", () => {
     expect(tell(form, leg, said)).toEqual([418, "application/json", "3", body]);
   });
 
-  test("is no answer that went well, nor one that still comes", () => {
+  test("is no answer that went well; one that cannot be read stays as it is", () => {
     const well = { status: 200, headers: new Headers(), first: bytes("{}") };
     expect(toldBy(handoverForms.cache, "decode", well)).toBe(well);
+    const compressed = {
+      status: 500,
+      headers: new Headers({ "content-encoding": "gzip" }),
+      first: bytes("?"),
+    };
+    expect(toldBy(handoverForms.cache, "decode", compressed)).toBe(compressed);
   });
 });
 
