@@ -24,6 +24,7 @@ export interface Visit {
 
 const CLOSE = ["Connection: close"];
 const TIME_LIMIT_MS = 60_000;
+const NO_END = "there was no end";
 const LONG = "x".repeat(300_000);
 
 const pick = <Item>(items: readonly [Item, ...Item[]]): Item =>
@@ -39,7 +40,7 @@ const bodyOf = (stream: boolean, tokens: number, prompt = `Soak ${upTo(1000)}`):
     messages: [{ role: "user", content: prompt }],
   });
 
-const within = async (ms: number, answer: Promise<string>): Promise<string | undefined> => {
+const within = async <Answer>(ms: number, answer: Promise<Answer>): Promise<Answer | undefined> => {
   const { promise, resolve } = Promise.withResolvers<undefined>();
   const timer = setTimeout(() => resolve(undefined), ms);
   try {
@@ -49,9 +50,9 @@ const within = async (ms: number, answer: Promise<string>): Promise<string | und
   }
 };
 
-const exchange = async (port: number, request: string): Promise<string | undefined> => {
+const exchange = async (port: number, request: string): Promise<string> => {
   using client = sendRaw(port, request);
-  return await within(TIME_LIMIT_MS, client.closed());
+  return (await within(TIME_LIMIT_MS, client.closed())) ?? NO_END;
 };
 
 const statusOf = (answer: string): number => Number(/^HTTP\/1\.1 (\d+)/.exec(answer)?.[1] ?? 0);
@@ -60,7 +61,7 @@ const isTold = (answer: string): boolean => statusOf(answer) >= 429 && /"error"/
 const whole = async (port: number, prompt?: string): Promise<Visit> => {
   const tokens = 1 + upTo(20);
   const request = rawPost("/v1/chat/completions", bodyOf(false, tokens, prompt), CLOSE);
-  const answer = (await exchange(port, request)) ?? "";
+  const answer = await exchange(port, request);
   if (statusOf(answer) === 200 && answer.includes(`"completion_tokens":${tokens}`))
     return { kind: "whole", outcome: "served" };
   return { kind: "whole", outcome: isTold(answer) ? "told" : "lost", answer };
@@ -69,7 +70,9 @@ const whole = async (port: number, prompt?: string): Promise<Visit> => {
 const streamed = async (port: number): Promise<Visit> => {
   const tokens = 1 + upTo(40);
   const request = rawPost("/v1/chat/completions", bodyOf(true, tokens), CLOSE);
-  const { status, body, isWhole } = await readStream(port, request);
+  const answer = await within(TIME_LIMIT_MS, readStream(port, request));
+  if (!answer) return { kind: "stream", outcome: "lost", answer: NO_END };
+  const { status, body, isWhole } = answer;
   if (status === 200 && isWhole && body.endsWith("data: [DONE]\n\n"))
     return { kind: "stream", outcome: "served" };
   const isSaid = status === 200 ? !isWhole && /^data: \{"error":/m.test(body) : status >= 429;
@@ -92,14 +95,13 @@ const pausing = async (port: number): Promise<Visit> => {
   client.socket.pause();
   await Bun.sleep(500 + upTo(1000));
   client.socket.resume();
-  const answer = (await within(TIME_LIMIT_MS, client.closed())) ?? "";
+  const answer = await within(TIME_LIMIT_MS, client.closed());
+  if (answer === undefined) return { kind: "pausing", outcome: "lost", answer: NO_END };
   const { body, isWhole } = dechunk(Buffer.from(answer.slice(answer.indexOf("\r\n\r\n") + 4), "latin1"));
-  if (isWhole && body.endsWith("data: [DONE]\n\n")) return { kind: "pausing", outcome: "served" };
-  return {
-    kind: "pausing",
-    outcome: isTold(answer) || body.includes('data: {"error":') ? "told" : "lost",
-    answer,
-  };
+  const isDone = body.endsWith("data: [DONE]\n\n");
+  if (isWhole && isDone) return { kind: "pausing", outcome: "served" };
+  // Whoever does not read when a connection is cut has nothing of what was said before but the cut.
+  return { kind: "pausing", outcome: isTold(answer) || !isWhole ? "told" : "lost", answer };
 };
 
 const MALFORMED: readonly [string, ...string[]] = [
@@ -112,7 +114,7 @@ const MALFORMED: readonly [string, ...string[]] = [
 ];
 
 const malformed = async (port: number): Promise<Visit> => {
-  const answer = (await exchange(port, pick(MALFORMED))) ?? "";
+  const answer = await exchange(port, pick(MALFORMED));
   const status = statusOf(answer);
   const isRefused = status >= 400 && (status < 500 || status === 505 || status === 503);
   return { kind: "malformed", outcome: isRefused ? "refused" : "lost", answer };
@@ -127,7 +129,7 @@ const unfinished = async (port: number): Promise<Visit> => {
 
 const looking = async (port: number): Promise<Visit> => {
   const path = pick(["/metrics", "/health", "/v1/models", "/engines"] as const);
-  const answer = (await exchange(port, `GET ${path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`)) ?? "";
+  const answer = await exchange(port, `GET ${path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`);
   return { kind: "looking", outcome: [200, 503].includes(statusOf(answer)) ? "served" : "lost", answer };
 };
 

@@ -56,7 +56,7 @@ export const serverOptions = {
     schema: integerBetween(1, 255),
     default: "30",
     atStart: true,
-    help: "Closes a client connection that neither sends nor awaits anything; keep it above that of a load balancer in front.",
+    help: "Closes a client connection that neither sends nor awaits anything; keep it above that of a load balancer in front. Before its first request a connection has 12 s, whatever is given.",
   },
   drainDelaySeconds: {
     group: "Server",
