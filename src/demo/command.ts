@@ -21,6 +21,12 @@ export const demoOptions = {
     schema: onOff,
     default: "false",
   },
+  disaggregated: {
+    group: "Demo",
+    help: "Have each request divided: one engine computes the prompt, another answers.",
+    schema: onOff,
+    default: "false",
+  },
   port: {
     ...mockEngineOptions.port,
     group: "Demo",
@@ -77,7 +83,7 @@ const askTogether = async (ask: Ask, report: Report): Promise<readonly Outcome[]
  * Resolves to the exit code: 1 when it was ended before it was over; rejects when it cannot listen or a request fails.
  */
 export const runDemo = async (
-  { serve, port, timeScale }: OptionValues<typeof demoOptions>,
+  { serve, disaggregated, port, timeScale }: OptionValues<typeof demoOptions>,
   { clock, fetch, reach, random, write, env, columns, isTerminal, stop, stopNow }: DemoDeps,
 ): Promise<number> => {
   const log = createLog({ level: "warning", format: "text" }, { clock, write });
@@ -87,7 +93,7 @@ export const runDemo = async (
   const watchers: Watchers = new Map();
 
   await using fleet = await startFleet(
-    { port, timeScale },
+    { port, timeScale, isDivided: disaggregated },
     {
       clock,
       fetch,
@@ -106,7 +112,9 @@ export const runDemo = async (
     return 1;
   }
   if (!serve) {
-    report.blocks(tryIt({ url: fleet.url, restart: restartCommand(env, fleet.port) }));
+    report.blocks(
+      tryIt({ url: fleet.url, restart: restartCommand(env, { port: fleet.port, isDivided: disaggregated }) }),
+    );
     return 0;
   }
   report.blocks(tryIt({ url: fleet.url }));

@@ -5,12 +5,15 @@ import type { Log } from "../core/log.ts";
 import { createMockEngine } from "../mock-engine/engine.ts";
 import type { Routed } from "../proxy/forward.ts";
 import { createRouter } from "../router.ts";
+import type { Role } from "../routing/disaggregated.ts";
 import { routingBy } from "../routing/index.ts";
 
 /** One of the simulated engines. */
 export interface DemoEngine {
   readonly name: string;
   readonly model: string;
+  /** Absent where it does all by itself. */
+  readonly role: Role | undefined;
   readonly url: string;
 }
 
@@ -20,6 +23,8 @@ export interface DemoFleet extends AsyncDisposable {
   readonly url: string;
   readonly port: number;
   readonly engines: readonly DemoEngine[];
+  /** How an engine is chosen, in a few words. */
+  readonly routing: string;
   /** Takes no new requests and resolves when those under way have ended. */
   readonly drain: () => Promise<void>;
 }
@@ -40,7 +45,18 @@ interface FleetOptions {
   readonly port: number;
   /** 2 is twice as fast, 0 takes no time. */
   readonly timeScale: number;
+  /** Whether of each model one engine prefills and another answers. */
+  readonly isDivided: boolean;
 }
+
+type Part = Pick<DemoEngine, "model"> & { readonly role?: Role };
+
+/** The engines of a fleet in which each does all by itself, and of one in which they divide the work. */
+const whole: readonly Part[] = [{ model: sharedModel }, { model: sharedModel }, { model: alias.model }];
+const divided: readonly Part[] = [sharedModel, alias.model].flatMap((model): readonly Part[] => [
+  { model, role: "prefill" },
+  { model, role: "decode" },
+]);
 
 interface FleetDeps {
   readonly clock: Clock;
@@ -51,19 +67,27 @@ interface FleetDeps {
   readonly onRouted: (routed: Routed) => void;
 }
 
-/** Starts two engines of one model, one of another, and a router that keeps sessions; throws when it cannot listen. */
+/**
+ * Starts engines of two models and a router that keeps sessions, or has requests divided between two engines each;
+ * throws when it cannot listen.
+ */
 export const startFleet = async (
-  { port, timeScale }: FleetOptions,
+  { port, timeScale, isDivided }: FleetOptions,
   { clock, fetch, reach, random, log, onRouted }: FleetDeps,
 ): Promise<DemoFleet> => {
   await using parts = new AsyncDisposableStack();
-  const models = [sharedModel, sharedModel, alias.model];
-  const engines = models.map((model, index): DemoEngine => {
+  const engines = (isDivided ? divided : whole).map(({ model, role }, index): DemoEngine => {
     // About the pace of one GPU: 54 tokens a second, and a second for a prompt of 1,000 tokens.
     const pace = { prefillTokensPerSecond: 1000, decodeMs: 18, timeScale };
-    const options = { servedModelName: [model], answerTokens: 56, seed: index, ...pace };
-    const { url } = parts.use(createMockEngine(options, { clock }));
-    return { name: `engine ${"ABC".charAt(index)}`, model, url };
+    const options = {
+      ...(role && { role }),
+      servedModelName: [model],
+      answerTokens: 56,
+      seed: index,
+      ...pace,
+    };
+    const { url } = parts.use(createMockEngine(options, { clock, fetch }));
+    return { name: `engine ${"ABCD".charAt(index)}`, model, role, url };
   });
   const server = { host: "127.0.0.1", port, maxRequestBodyBytes: 1024 * 1024 };
   const router = parts.use(
@@ -72,9 +96,21 @@ export const startFleet = async (
         server: { ...server, idleTimeoutSeconds: IDLE_TIMEOUT_SECONDS },
         leaving: { delayMs: 0, timeoutMs: 0 },
         log: { level: "warning", format: "text" },
-        discovery: { kind: "static", backends: engines.map(({ url, model }) => ({ url, models: [model] })) },
+        discovery: {
+          kind: "static",
+          backends: engines.map(({ url, model, role }) => ({
+            url,
+            models: [model],
+            ...(role && { label: role }),
+          })),
+        },
         aliases: new Map([[alias.name, alias.model]]),
-        routing: routingBy("session", { sessionKey: sessionHeader }),
+        routing: isDivided
+          ? routingBy("disaggregated_prefill_orchestrated", {
+              prefillModelLabels: ["prefill"],
+              decodeModelLabels: ["decode"],
+            })
+          : routingBy("session", { sessionKey: sessionHeader }),
         maxReroutes: 0,
         requestStatsWindowSeconds: 60,
         countsStreams: true,
@@ -98,6 +134,7 @@ export const startFleet = async (
     url: listener.url.origin,
     port: listener.port ?? port,
     engines,
+    routing: isDivided ? "disaggregated prefill" : `session routing by ${sessionHeader}`,
     drain: async () => listener.stop(),
     [Symbol.asyncDispose]: async () => running.disposeAsync(),
   };

@@ -1,5 +1,5 @@
 import type { Choice, Outcome, Progress } from "./ask.ts";
-import { alias, sessionHeader, type DemoFleet } from "./fleet.ts";
+import { alias, type DemoFleet } from "./fleet.ts";
 import { createLanes } from "./lanes.ts";
 import { createProse } from "./prose.ts";
 import { askerOf, type DemoRequest } from "./requests.ts";
@@ -16,7 +16,7 @@ interface ReportDeps {
 
 /** What the demo prints. */
 export interface Report {
-  readonly opening: (fleet: Pick<DemoFleet, "url" | "engines">) => void;
+  readonly opening: (fleet: Pick<DemoFleet, "url" | "engines" | "routing">) => void;
   readonly heading: (text: string) => void;
   /** Prints a request as it goes on; `end` closes its paragraph. */
   readonly live: (request: DemoRequest) => Progress & { readonly end: () => void };
@@ -33,6 +33,7 @@ const colours: Readonly<Record<string, Colour>> = {
   "engine A": "cyan",
   "engine B": "magenta",
   "engine C": "yellow",
+  "engine D": "blue",
 };
 
 /** Milliseconds, precise where they are few. */
@@ -110,19 +111,19 @@ export const createReport = ({ style, columns, write }: ReportDeps): Report => {
   ];
 
   return {
-    opening: ({ url, engines }) => {
+    opening: ({ url, engines, routing }) => {
       line(style.bold("vllm-router demo"));
       line();
       paragraph(
-        "Three simulated engines and a router, all in this process. The requests and the streams are real, over " +
+        "Simulated engines and a router, all in this process. The requests and the streams are real, over " +
           "HTTP; the pace is about that of a GPU; the answers are words without meaning.",
       );
       line();
-      for (const { name, model, url: address } of engines) {
-        const note = model === alias.model ? `, alias ${alias.name}` : "";
+      for (const { name, model, role, url: address } of engines) {
+        const note = `${model === alias.model ? `, alias ${alias.name}` : ""}${role ? `, ${role}` : ""}`;
         line(`  ${paintEngine(name)}  ${address}  ${model}${note}`);
       }
-      line(`  ${style.bold("router")}    ${url}  session routing by ${sessionHeader}`);
+      line(`  ${style.bold("router")}    ${url}  ${routing}`);
       line();
     },
     heading: (text) => {

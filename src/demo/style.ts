@@ -1,5 +1,5 @@
 /** Colours of the terminal's own palette. */
-export type Colour = "cyan" | "magenta" | "yellow" | "green";
+export type Colour = "cyan" | "magenta" | "yellow" | "green" | "blue";
 
 /** Dresses text for a terminal, or leaves it as it is. */
 export interface Style {
@@ -16,7 +16,7 @@ export interface StyleInput {
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
-const codes: Readonly<Record<Colour, number>> = { green: 32, yellow: 33, magenta: 35, cyan: 36 };
+const codes: Readonly<Record<Colour, number>> = { green: 32, yellow: 33, blue: 34, magenta: 35, cyan: 36 };
 
 /** Plain text unless a capable terminal reads it and NO_COLOR (no-color.org) is unset or empty. */
 export const createStyle = ({ isTerminal, env }: StyleInput): Style => {

@@ -14,10 +14,13 @@ export interface TryItBlock {
   readonly lines: readonly string[];
 }
 
-/** The command that runs the demo again and keeps it running, as the demo itself was called. */
-export const restartCommand = (env: Readonly<Record<string, string | undefined>>, port: number): string => {
+/** The command that runs the demo again with the same engines and keeps it running, as the demo itself was called. */
+export const restartCommand = (
+  env: Readonly<Record<string, string | undefined>>,
+  { port, isDivided }: { readonly port: number; readonly isDivided: boolean },
+): string => {
   const command = env["npm_lifecycle_event"] === "demo" ? "npm run demo --" : "vllm-router demo";
-  return `${command} --serve --port ${port}`;
+  return `${command} --serve${isDivided ? " --disaggregated" : ""} --port ${port}`;
 };
 
 /** A streaming curl, and the OpenAI SDKs pointed at the router. */

@@ -48,6 +48,17 @@ describe("to its end", () => {
     }
   });
 
+  test("with divided work an engine that prefills is named before the one that answers", async () => {
+    const { exitCode, stdout, stderr } = start(["--disaggregated"]);
+    expect([await exitCode, stderr()]).toEqual([0, ""]);
+    expect(stdout()).toMatch(/^ {3}engine A \(.+\)\n {3}engine B \(least load: 0 waiting, 0 decoding\)$/m);
+    const engines = tableIn(stdout()).map(({ engine }) => engine);
+    expect(engines).toEqual(["B", "B", "D", "B", "B", "B"].map((name) => `engine ${name}`));
+    // Of a prompt that another engine computed one token is left to do.
+    for (const { cached = "" } of tableIn(stdout())) expect(Number.parseInt(cached, 10)).toBeGreaterThan(98);
+    expect(stdout()).toMatch(/^vllm-router demo --serve --disaggregated --port \d+$/m);
+  });
+
   test("the tokens of a request are written as they come", async () => {
     const writes: string[] = [];
     const { exitCode } = start([], { write: (_stream, text) => writes.push(text) });
