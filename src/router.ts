@@ -1,7 +1,6 @@
 import { withEngineKeys } from "./access/engine-keys.ts";
 import type { Clock } from "./core/clock.ts";
 import { noLimits } from "./core/deadline-limits.ts";
-import type { Endpoint } from "./core/endpoint.ts";
 import type { EngineFetch } from "./core/engine-fetch.ts";
 import type { EngineReach } from "./core/engine-reach.ts";
 import type { ReadHost } from "./core/host-usage.ts";
@@ -11,14 +10,7 @@ import type { ReloadStatus } from "./core/reload-status.ts";
 import type { SampleTrace } from "./core/request-trace.ts";
 import { isLoopback, parseRanges } from "./config/addresses.ts";
 import type { Config } from "./config/config.ts";
-import { createDiscovery } from "./discovery/index.ts";
-import { createFleet } from "./fleet/fleet.ts";
-import { createService } from "./fleet/service.ts";
-import { createSleepStates, type SleepStates } from "./fleet/sleep-states.ts";
-import { createEngineHealth } from "./health/engine-health.ts";
-import type { Health } from "./health/health.ts";
-import { createOutliers, type Outliers } from "./health/outliers.ts";
-import { isModelType } from "./health/payloads.ts";
+import { createEngines, type EnginesLegacy } from "./engines.ts";
 import { createFront, type FrontLegacy } from "./front.ts";
 import type { KubeApi } from "./kubernetes/api.ts";
 import { createApp } from "./http/app.ts";
@@ -34,11 +26,8 @@ import { createReadBody } from "./proxy/body.ts";
 import { createForward, type ForwardDeps, type Routed } from "./proxy/forward.ts";
 import { createPrefill } from "./proxy/prefill.ts";
 import { createRequestHeaders } from "./proxy/request-headers.ts";
-import { createPolicy, handoverOf, rolesBy } from "./routing/index.ts";
+import { createPolicy, handoverOf } from "./routing/index.ts";
 import type { RoutePlan, RoutingPolicy } from "./routing/policy.ts";
-import { createScraper, type Reading } from "./stats/scraper.ts";
-import { createStatsLog } from "./stats/stats-log.ts";
-import { createRequestLedger, type RequestLedger } from "./stats/request-ledger.ts";
 import { version } from "./version.ts";
 
 /** Everything impure that a router is lent; it outlives the router. */
@@ -78,19 +67,8 @@ export interface Legacy {
   readonly routing: Config["routing"];
   readonly policy: RoutingPolicy<RoutePlan>;
   readonly front: FrontLegacy;
-  readonly requests: RequestLedger;
+  readonly engines: EnginesLegacy;
   readonly metrics: RouterMetrics;
-  readonly sleep: SleepStates;
-  /** By engine and model. */
-  readonly health: Map<string, Health>;
-  /** What requests say of engines, and the options by which they were judged. */
-  readonly outliers: Outliers;
-  readonly outlierOptions: Config["outliers"];
-  /** What engines said of themselves, by engine. */
-  readonly readings: Map<string, Reading>;
-  readonly endpoints: readonly Endpoint[];
-  /** Models that discovery has ever found. */
-  readonly seen: Set<string>;
   readonly createdAt: number;
 }
 
@@ -121,126 +99,22 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
   const keys = backends.flatMap(({ url, apiKey }) => (apiKey === undefined ? [] : [[url, apiKey] as const]));
   const fetch = withEngineKeys(platform.fetch, new Map(keys));
 
-  const sleep = previous?.sleep ?? createSleepStates();
-  const seen = previous?.seen ?? new Set<string>();
-  const discovery = parts.use(
-    createDiscovery(config.discovery, {
-      clock,
-      log,
-      fetch,
-      random,
-      apiKey: engineApiKey,
-      known: previous?.endpoints ?? [],
-      seen,
-      sleep,
-      kubernetes: platform.kubernetes,
-      onFailure: platform.onFailure,
-    }),
-  );
-  const requests =
-    previous?.requests ??
-    createRequestLedger({ windowMs: config.requestStatsWindowSeconds * 1000 }, { clock });
   const metrics =
     previous?.metrics ?? createRouterMetrics({ version, runtime: `bun ${Bun.version}` }, { clock });
   const front = parts.use(createFront(config, { ...platform, metrics, isDraining }, previous?.front));
   parts.use(createLoopLag(metrics.loopLag, { clock }));
   const host = platform.readHost && parts.use(createHostSampler(platform.readHost, { clock, log }));
-  if (previous) sleep.keepOnly(new Set(discovery.endpoints.map(({ id }) => id)));
   // A policy holds turns and rings; of engines that are gone it forgets what it must by itself.
   const isSameRouting = previous !== undefined && Bun.deepEquals(previous.routing, config.routing, true);
   const policy = isSameRouting ? previous.policy : createPolicy(config.routing, { random });
-  const states = previous?.health ?? new Map<string, Health>();
-  const types = new Map(backends.map((backend) => [backend.url, backend.types]));
-  const isSameJudge =
-    previous !== undefined && Bun.deepEquals(previous.outlierOptions, config.outliers, true);
-  const outliers = isSameJudge
-    ? previous.outliers
-    : createOutliers(config.outliers ?? { slowStartMs: 0 }, {
-        clock,
-        log,
-        random,
-        healthChangedAt: (id) => states.get(id)?.changedAt,
-        onEjected: metrics.ejected,
-      });
-  const health = parts.use(
-    createEngineHealth(config.health ?? {}, {
-      clock,
-      log,
-      fetch,
-      reach,
-      random,
-      apiKey: engineApiKey,
-      endpoints: () => discovery.endpoints,
-      isSleeping: (id) => sleep.asleep.has(id),
-      typeOf: ({ url }, model) => {
-        const type = types.get(url)?.get(model) ?? "";
-        return isModelType(type) ? type : undefined;
-      },
-      lastDataAt: (id) => requests.of(id).lastDataAt,
-      returnedAt: outliers.returnedAt,
-      onReached: outliers.reached,
-      states,
-    }),
+  const engines = parts.use(
+    createEngines(
+      config,
+      { ...platform, fetch, metrics, onServing: (ids) => policy.keepOnly?.(ids) },
+      previous?.engines,
+    ),
   );
-  const readings = previous?.readings ?? new Map<string, Reading>();
-  const { engineStatsIntervalSeconds, logStatsIntervalSeconds } = config;
-  const scraper =
-    engineStatsIntervalSeconds === undefined
-      ? undefined
-      : parts.use(
-          createScraper(
-            {
-              endpoints: () => discovery.endpoints,
-              intervalMs: engineStatsIntervalSeconds * 1000,
-              readings,
-            },
-            { clock, random, fetch, log, apiKey: engineApiKey },
-          ),
-        );
-  const engineStats = (endpointId: string) => scraper?.of(endpointId);
-  if (logStatsIntervalSeconds !== undefined) {
-    const rows = () =>
-      discovery.endpoints.map((endpoint) => ({
-        endpoint,
-        requests: requests.of(endpoint.id),
-        engine: engineStats(endpoint.id),
-      }));
-    parts.use(createStatsLog({ intervalMs: logStatsIntervalSeconds * 1000, rows }, { clock, log }));
-  }
-  let isOver = false;
-  parts.defer(() => {
-    isOver = true;
-  });
-  const fleet = createFleet(
-    discovery,
-    {
-      of: requests.of,
-      // Requests that are still under way here must not close the accounts of the router that took over.
-      keepOnly: (ids) => {
-        if (isOver) return;
-        requests.keepOnly(ids);
-        metrics.engines(ids);
-      },
-      serving: (ids) => {
-        if (!isOver) policy.keepOnly?.(ids);
-      },
-      engine: engineStats,
-    },
-    sleep,
-    {
-      health,
-      roleOf: rolesBy(config.routing),
-      service: createService(
-        {
-          outliers,
-          panicMode: config.outliers?.panicMode ?? "route",
-          suspect: health.suspect,
-          isOver: () => isOver,
-        },
-        { random },
-      ),
-    },
-  );
+  const { fleet, requests, discovery, statsOf } = engines;
   const forwardDeps: ForwardDeps = {
     fleet,
     policy: platform.record?.(policy) ?? policy,
@@ -282,7 +156,7 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
   const metricsAnswer = createMetricsAnswer({
     fleet,
     requests,
-    engineStats,
+    engineStats: statsOf,
     hostUsage: () => host?.usage(),
     droppedLines: platform.droppedLines,
     metrics,
@@ -319,15 +193,8 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
       routing: config.routing,
       front: front.legacy,
       policy,
-      requests,
+      engines: engines.legacy(),
       metrics,
-      sleep,
-      health: states,
-      outliers,
-      outlierOptions: config.outliers,
-      readings,
-      endpoints: discovery.endpoints,
-      seen,
       createdAt,
     }),
     [Symbol.asyncDispose]: async () => parts.disposeAsync(),

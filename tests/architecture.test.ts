@@ -30,6 +30,7 @@ const ROUTER = [...HTTP, "http", "config"];
 const EDGE = [
   ...ROUTER,
   "features",
+  "engines.ts",
   "front.ts",
   "router.ts",
   "reload.ts",
@@ -58,8 +59,9 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   "mock-engine": PURE,
   simulate: [...FLEET, "fleet", "mock-engine"],
   features: PURE,
+  "engines.ts": ROUTER,
   "front.ts": ROUTER,
-  "router.ts": [...ROUTER, "front.ts"],
+  "router.ts": [...ROUTER, "engines.ts", "front.ts"],
   "reload.ts": [...ROUTER, "router.ts"],
   demo: EDGE,
   cli: EDGE,

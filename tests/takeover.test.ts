@@ -126,16 +126,16 @@ test("requests of the router that was replaced are counted until they end, and c
   const asked = chat(first);
   await settle();
   const idOf = (router: Router, url: string) =>
-    router.legacy().endpoints.find((endpoint) => endpoint.url === url)?.id ?? "";
+    router.legacy().engines.endpoints.find((endpoint) => endpoint.url === url)?.id ?? "";
   const a = idOf(first, A);
   await using second = create(configFor([serve(B)]), first.legacy());
   await first[Symbol.asyncDispose]();
   expect(await chat(second)).toBe(200);
-  const { requests } = second.legacy();
+  const { requests } = second.legacy().engines;
   const ofB = requests.of(idOf(second, B));
   expect([requests.of(a).inPrefill, ofB.qps]).toEqual([1, 1 / 60]);
   // A change that makes the first router join its parts anew.
-  first.legacy().sleep.set("another", true);
+  first.legacy().engines.sleep.set("another", true);
   await chat(first, "unknown");
   expect(requests.of(idOf(second, B))).toBe(ofB);
   resolve(Response.json({}));

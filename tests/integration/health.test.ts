@@ -25,7 +25,7 @@ describe("health checks over real sockets", () => {
       engine.requests.map(() => "GET /health HTTP/1.1"),
     );
     for (let nth = 0; nth < 3; nth += 1) await engine.closed(nth);
-    const { requests, endpoints } = router.router.legacy();
+    const { requests, endpoints } = router.router.legacy().engines;
     const [endpoint] = endpoints;
     expect(requests.of(endpoint?.id ?? "")).toMatchObject({
       inPrefill: 0,

@@ -152,8 +152,8 @@ describe("what a request leaves behind", () => {
     await using given = await start();
     const { router } = given;
     const list = (await (await fetch(`${router.url}/engines`)).json()) as { engine_id: string }[];
-    router.router.legacy().sleep.set(list[0]?.engine_id ?? "", true);
-    router.router.legacy().sleep.set(list[1]?.engine_id ?? "", true);
+    router.router.legacy().engines.sleep.set(list[0]?.engine_id ?? "", true);
+    router.router.legacy().engines.sleep.set(list[1]?.engine_id ?? "", true);
     using client = sendRaw(router.port, chat("whole"));
     expect(await client.closed()).toStartWith("HTTP/1.1 503");
     expect((await scrape(router)).value("vllm:num_incoming_requests_total", { model: "m" })).toBe(1);
