@@ -67,8 +67,9 @@ export const createTransfers = (
       headers: new Headers({ "content-type": "application/json" }),
       body: Buffer.from(JSON.stringify(body)),
       signal: AbortSignal.timeout(PATIENCE_MS),
-    }).catch((error: unknown) => {
-      throw refuse(error instanceof Error ? `the engine cannot be asked (${error.message})` : "no answer");
+    }).catch(() => {
+      // As vLLM with its kv_load_failure_policy "fail".
+      throw new ApiError(500, "KV load failure: the engine that prefilled cannot be reached.");
     });
     await response.body?.cancel();
     if (!response.ok) throw refuse("the engine has not computed this prompt, or it was fetched before");

@@ -59,6 +59,7 @@ describe("what a prefill is asked", () => {
 });
 
 test("parameters that match no prefill are refused by the engine, and the client learns of it", async () => {
+  await using other = engine("prefill");
   using p = Bun.serve({
     port: 0,
     hostname: "127.0.0.1",
@@ -68,7 +69,7 @@ test("parameters that match no prefill are refused by the engine, and the client
           do_remote_prefill: true,
           remote_engine_id: "x",
           remote_block_ids: [1],
-          remote_port: 9,
+          remote_port: other.port,
         },
       }),
   });
@@ -219,5 +220,36 @@ test("limits of requests for each engine hold on both sides", async () => {
   expect(answers.map(({ status }) => status)).toEqual(Array.from({ length: 8 }, () => 200));
   for (const answer of answers) await answer.text();
   expect([p.state().finished, d.state().finished]).toEqual([8, 8]);
+  expect(await isIdle(router)).toBe(true);
+});
+
+test("an engine that is gone after its prefill costs a request nothing: another one computes it anew", async () => {
+  await using spare = engine("prefill");
+  await using one = engine("decode");
+  await using two = engine("decode");
+  let wake: () => Promise<unknown> = async () => undefined;
+  using dying = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    fetch: async ({ url }, server): Promise<Response> => {
+      await wake();
+      void server.stop();
+      const remote_port = Number(new URL(url).port);
+      const place = { remote_engine_id: "x", remote_block_ids: [1], remote_port };
+      const body = { kv_transfer_params: { do_remote_prefill: true, ...place } };
+      return Response.json(body, { headers: { connection: "close" } });
+    },
+  });
+  const fleet = { prefill: [{ url: dying.url.origin }, spare], decode: [one, two] };
+  await using router = route(fleet, { maxReroutes: 2 });
+  const engines = (await (await fetch(`${router.url}/engines`)).json()) as { engine_id: string }[];
+  const tell = async (what: string) =>
+    fetch(`${router.url}/${what}?id=${engines[1]?.engine_id}`, { method: "POST" });
+  await tell("sleep");
+  wake = async () => tell("wake_up");
+  const answer = await ask(router, { stream: true });
+  expect([answer.status, await answer.text()]).toEqual([200, expect.stringContaining("data: [DONE]")]);
+  expect(spare.state()).toMatchObject({ finished: 1, keptPrompts: 0 });
+  expect(one.state().finished + two.state().finished).toBe(1);
   expect(await isIdle(router)).toBe(true);
 });

@@ -51,7 +51,6 @@ describe("an engine that decodes refuses", () => {
   const cases: readonly [string, (params: Record<string, unknown>) => Record<string, unknown>, string][] = [
     ["blocks that were never computed", (params) => ({ ...params, remote_block_ids: [999] }), text],
     ["another engine's name", (params) => ({ ...params, remote_engine_id: "other" }), text],
-    ["an address where nobody is", (params) => ({ ...params, remote_port: 9 }), text],
     ["parameters without an address", (params) => ({ ...params, remote_host: null }), text],
     ["the parameters of another prompt", (params) => params, `${text}?`],
   ];
@@ -73,6 +72,14 @@ describe("an engine that decodes refuses", () => {
     expect((await post(second, "/v1/completions", body)).status).toBe(200);
     expect((await post(second, "/v1/completions", body)).status).toBe(400);
   });
+});
+
+test("an engine that decodes fails where the one that prefilled is gone", async () => {
+  await using first = startEngine({ role: "prefill" });
+  await using second = startEngine({ role: "decode" });
+  const params = { ...(await prefill(first)), remote_port: 9 };
+  const answer = await post(second, "/v1/completions", { prompt: text, kv_transfer_params: params });
+  expect([answer.status, await answer.text()]).toEqual([500, expect.stringContaining("KV load failure")]);
 });
 
 test("an engine without a role hands over and fetches nothing, whatever requests say", async () => {
