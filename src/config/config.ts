@@ -6,7 +6,7 @@ import type { DeadlineLimits } from "../core/deadline-limits.ts";
 import type { HealthOptions } from "../health/engine-health.ts";
 import type { OutlierOptions } from "../health/outliers.ts";
 import type { PanicMode } from "../health/pool.ts";
-import { type RoutingConfig, policyOptions } from "../routing/index.ts";
+import { type RoutingConfig, policyOptions, rolesBy } from "../routing/index.ts";
 import { resolveAccess } from "./access.ts";
 import type { ConfiguredBackend } from "./backends.ts";
 import { chosenDiscovery, chosenLogic, findConflicts, isAvailable } from "./checks.ts";
@@ -122,6 +122,18 @@ const findIneffective = (settings: Settings, kind: string | undefined): readonly
     },
   );
 
+/** Engines that no request can reach, because they have no role among those that have. */
+const findIdle = (backends: readonly ConfiguredBackend[], routing: RoutingConfig): readonly string[] => {
+  const roleOf = rolesBy(routing);
+  return backends.flatMap((backend) =>
+    !roleOf || roleOf(backend)
+      ? []
+      : [
+          `${backend.url} gets no requests: its label is neither in --prefill-model-labels nor in --decode-model-labels`,
+        ],
+  );
+};
+
 const healthOf = (values: RouterOptionValues): HealthOptions => {
   const thresholds = { fall: values.healthFailureThreshold, rise: values.healthSuccessThreshold };
   return {
@@ -230,8 +242,9 @@ export const parseConfig = ({
     routingLogic: logic,
     staticBackends: urls.length > 0 ? urls : values.staticBackends,
   };
+  const routing: RoutingConfig = { logic, options: readOptions(policyOptions, settings).values };
   return {
-    warnings,
+    warnings: [...warnings, ...findIdle(kind === "k8s" ? [] : discovery.backends, routing)],
     config: {
       server: {
         host: values.host,
@@ -254,7 +267,7 @@ export const parseConfig = ({
       health: healthOf(values),
       outliers: outliersOf(values),
       aliases: discovery.aliases,
-      routing: { logic, options: readOptions(policyOptions, settings).values },
+      routing,
       maxReroutes: values.maxInstanceFailoverRerouteAttempts,
       deadlines: deadlinesOf(values),
       requestStatsWindowSeconds: values.requestStatsWindow,

@@ -65,7 +65,7 @@ export const handoverOf = (logic: RoutingLogic): Handover | undefined => {
 export const rolesBy = ({
   logic,
   options,
-}: RoutingConfig): ((endpoint: Endpoint) => Role | undefined) | undefined =>
+}: RoutingConfig): ((endpoint: Pick<Endpoint, "label">) => Role | undefined) | undefined =>
   handoverOf(logic) && roleBy(options);
 
 /** Creates the configured policy with fresh state. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { problemsOf } from "./given.ts";
+import { parse, problemsOf } from "./given.ts";
 
 describe.each(["disaggregated_prefill", "disaggregated_prefill_orchestrated"])("%s", (logic) => {
   const argv = (...labels: readonly string[]) => [
@@ -31,6 +31,24 @@ describe.each(["disaggregated_prefill", "disaggregated_prefill_orchestrated"])("
     const roles = ["--prefill-model-labels=prefill", "--decode-model-labels=d"];
     expect(problemsOf(argv(...roles, ...labels))[0]).toBe(
       "--static-model-labels: No backend has a label of --prefill-model-labels (prefill); give each backend its label, in the same order",
+    );
+  });
+
+  test("warns of a backend that has neither label", () => {
+    const { warnings } = parse([
+      "--service-discovery=static",
+      "--static-backends=http://a,http://b,http://c,http://d",
+      "--static-models=m,m,m,m",
+      `--routing-logic=${logic}`,
+      "--prefill-model-labels=p",
+      "--decode-model-labels=d",
+      "--static-model-labels=p,d,,prefill",
+    ]);
+    expect(warnings).toEqual(
+      ["http://c", "http://d"].map(
+        (url) =>
+          `${url} gets no requests: its label is neither in --prefill-model-labels nor in --decode-model-labels`,
+      ),
     );
   });
 });
