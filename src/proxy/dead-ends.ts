@@ -9,8 +9,8 @@ export interface DeadEnds {
   readonly has: (endpoint: Endpoint, now: number) => boolean;
 }
 
-/** Time after which nothing is known of an engine that nobody has asked. */
-const FORGOTTEN_AFTER_MS = 10_000;
+/** Time after which nothing is known of an engine that nobody has asked: no longer than one that was restarted is out for. */
+const FORGOTTEN_AFTER_MS = 5_000;
 
 /** Knows none at first; times are monotonic milliseconds. */
 export const createDeadEnds = (): DeadEnds => {

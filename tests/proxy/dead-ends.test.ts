@@ -10,17 +10,17 @@ describe("an engine is a dead end", () => {
     const deadEnds = createDeadEnds();
     expect(deadEnds.has(engine, 0)).toBe(false);
     deadEnds.found(engine, 0);
-    expect(deadEnds.has(engine, 9_999)).toBe(true);
+    expect(deadEnds.has(engine, 4_999)).toBe(true);
     deadEnds.answered(engine);
-    expect(deadEnds.has(engine, 9_999)).toBe(false);
+    expect(deadEnds.has(engine, 4_999)).toBe(false);
   });
 
-  test("for ten seconds, unless it is found one again", () => {
+  test("for five seconds, unless it is found one again", () => {
     const deadEnds = createDeadEnds();
     deadEnds.found(engine, 0);
-    expect(deadEnds.has(engine, 10_000)).toBe(false);
-    deadEnds.found(engine, 10_000);
-    expect(deadEnds.has(engine, 19_999)).toBe(true);
+    expect(deadEnds.has(engine, 5_000)).toBe(false);
+    deadEnds.found(engine, 5_000);
+    expect(deadEnds.has(engine, 9_999)).toBe(true);
   });
 });
 
