@@ -115,6 +115,7 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
     ),
   );
   const { fleet, requests, discovery, statsOf } = engines;
+  const limits = config.deadlines ?? noLimits;
   const forwardDeps: ForwardDeps = {
     fleet,
     policy: platform.record?.(policy) ?? policy,
@@ -125,7 +126,7 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
     countsStreams: config.countsStreams,
     maxAttempts: config.maxReroutes + 1,
     room: front.admission.room,
-    limits: config.deadlines ?? noLimits,
+    limits,
     requestHeaders: createRequestHeaders({
       credentials: config.access && { apiKey: engineApiKey },
       isTrusted: parseRanges(config.trustedProxies ?? []).contains,
@@ -174,7 +175,8 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
     metricsAnswer,
     version,
     maxRequestBodyBytes,
-    readBody: createReadBody((config.deadlines ?? noLimits).bodyMs, { clock }),
+    readBody: createReadBody(limits.bodyMs, { clock }),
+    requestMs: limits.requestMs,
     createdAt,
   };
 

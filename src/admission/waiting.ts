@@ -1,5 +1,5 @@
 import type { Clock } from "../core/clock.ts";
-import { RouterError } from "../core/errors.ts";
+import { requestTimeout, RouterError } from "../core/errors.ts";
 import { createQueue, type Queue } from "./queue.ts";
 
 /** Who is under way and who waits; it outlives a change of the limits. */
@@ -26,6 +26,8 @@ export interface WaitingMetrics {
 /** The other end of a request that may have to wait. */
 export interface Waiter {
   readonly signal: AbortSignal;
+  /** Monotonic milliseconds at which its request is over in any case. */
+  readonly dueAt: number;
   readonly allowSilence: () => void;
   readonly limitSilence: () => void;
 }
@@ -72,15 +74,22 @@ export const createWaiting = (
   const wait = async <Thing>(
     queue: Queue,
     take: () => Thing | undefined,
-    { signal, allowSilence, limitSilence }: Waiter,
+    { signal, dueAt, allowSilence, limitSilence }: Waiter,
     isAgain = false,
   ): Promise<Thing> => {
     const since = clock.monotonic();
+    const isDueFirst = dueAt - since < queueTimeoutMs;
     allowSilence();
     try {
-      return await queue.wait(take, { timeoutMs: queueTimeoutMs, signal, isAgain });
+      return await queue.wait(take, {
+        timeoutMs: isDueFirst ? dueAt - since : queueTimeoutMs,
+        signal,
+        isAgain,
+      });
     } catch (error) {
-      if (error instanceof RouterError && error.code === "queue_timeout") metrics.rejected(error.code);
+      if (!(error instanceof RouterError) || error.code !== "queue_timeout") throw error;
+      if (isDueFirst) throw requestTimeout();
+      metrics.rejected(error.code);
       throw error;
     } finally {
       limitSilence();

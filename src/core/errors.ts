@@ -101,7 +101,8 @@ export const errorTable = {
     status: 504,
     type: "upstream_error",
     isRetryable: true,
-    meaning: "The engine did not answer in time.",
+    meaning:
+      "The engine did not answer in time (--upstream-head-timeout-seconds, --upstream-first-chunk-timeout-seconds), or did not go on (--upstream-chunk-idle-timeout-seconds).",
   },
   overloaded: {
     status: 503,
@@ -187,6 +188,14 @@ export const reasonOf = ({ reason }: AbortSignal, cause?: unknown): RouterError 
   reason instanceof RouterError
     ? reason
     : new RouterError("client_closed", "The client closed the connection.", { cause });
+
+/** The end of a request that has taken all its time, wherever it was. */
+export const requestTimeout = (): RouterError =>
+  new RouterError(
+    "request_timeout",
+    "The request took longer than it may (--request-timeout-seconds, or x-request-timeout-ms where that is less).",
+    { isPointless: true },
+  );
 
 /** The OpenAI error object for an error of the router. */
 export const openAiError = ({ code, message }: RouterError) => ({

@@ -5,6 +5,7 @@ import type { Fleet } from "../fleet/fleet.ts";
 import type { ReadBody } from "../proxy/body.ts";
 import { readCall } from "../proxy/call.ts";
 import type { Peer } from "../proxy/client.ts";
+import { dueAt } from "../proxy/deadlines.ts";
 import type { Forward } from "../proxy/forward.ts";
 import type { Explain } from "./explain.ts";
 import type { ControlCall } from "./engine-control.ts";
@@ -32,6 +33,8 @@ interface AppDeps {
   readonly readBody: ReadBody;
   readonly version: string;
   readonly maxRequestBodyBytes: number;
+  /** Milliseconds that a request may take. */
+  readonly requestMs: number;
   /** Absent where nobody may ask why an engine is chosen. */
   readonly explain?: Explain | undefined;
   /** Epoch seconds for the cards of models that no engine describes. */
@@ -44,7 +47,7 @@ type Env = { Bindings: Admitted };
 export const createApp = (surface: Surface, deps: AppDeps): Hono<Env> => {
   const { fleet, aliases, admission, forward, control, healthAnswers, metricsAnswer, version, createdAt } =
     deps;
-  const { maxRequestBodyBytes: maxBodyBytes, readBody, explain } = deps;
+  const { maxRequestBodyBytes: maxBodyBytes, requestMs, readBody, explain } = deps;
   const app = new Hono<Env>();
   const isForClients = surface !== "admin";
 
@@ -55,10 +58,11 @@ export const createApp = (surface: Surface, deps: AppDeps): Hono<Env> => {
     const id = env.requestId;
     const arrival = { id, request: req.raw, path, isReplaySafe, maxBodyBytes, readBody };
     const call = await admission.read(async () => readCall(arrival));
-    const { leave } = await admission.enter(env.client);
+    // The same object all the way: its signal is another one after an interruption.
+    const client = Object.assign(env.client, { dueAt: dueAt(requestMs, env.client, call) });
+    const { leave } = await admission.enter(client);
     try {
-      // The same object: its signal is another one after an interruption.
-      return await forward(call, Object.assign(env.client, { over: leave }));
+      return await forward(call, Object.assign(client, { over: leave }));
     } catch (error) {
       leave();
       throw error;

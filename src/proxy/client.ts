@@ -21,6 +21,8 @@ export interface Peer {
 
 /** The other end of a request to an engine. */
 export interface Client extends Peer {
+  /** Monotonic milliseconds at which its request is over in any case. */
+  readonly dueAt: number;
   /** The request has ended, however it did; once more is nothing. */
   readonly over: () => void;
 }

@@ -1,7 +1,7 @@
 import type { Clock } from "../core/clock.ts";
 import type { DeadlineLimits } from "../core/deadline-limits.ts";
 import type { EngineReach } from "../core/engine-reach.ts";
-import { RouterError } from "../core/errors.ts";
+import { requestTimeout, RouterError } from "../core/errors.ts";
 import type { Ticket } from "../stats/request-ledger.ts";
 import type { Call } from "./call.ts";
 import type { Client } from "./client.ts";
@@ -10,8 +10,8 @@ import { createWatch, type Watching } from "./watch.ts";
 
 /** What is watched: an attempt of a client's call. */
 interface Subject {
-  readonly call: Pick<Call, "field" | "isReplaySafe" | "timeoutMs">;
-  readonly client: Pick<Client, "arrivedAt" | "interrupt">;
+  readonly call: Pick<Call, "field" | "isReplaySafe">;
+  readonly client: Pick<Client, "dueAt" | "interrupt">;
   /** Base URL of the engine. */
   readonly url: string;
   readonly ticket: Pick<Ticket, "lastAt">;
@@ -65,8 +65,13 @@ const gone = (): RouterError =>
   );
 const stalledClient = (): RouterError =>
   new RouterError("client_stalled", "The client took nothing of its answer for too long.");
-const tooLong = (): RouterError =>
-  new RouterError("request_timeout", "The request took longer than it may.", { isPointless: true });
+
+/** When a request must have its whole answer; its client may give it less time than the router does, not more. */
+export const dueAt = (
+  requestMs: number,
+  { arrivedAt }: Pick<Client, "arrivedAt">,
+  { timeoutMs = requestMs }: Pick<Call, "timeoutMs">,
+): number => arrivedAt + Math.min(requestMs, timeoutMs);
 
 /** When bytes last came, or were asked for. */
 const quietSince = ({ phase, ticket, resumedAt, sentAt }: Progress): number =>
@@ -74,7 +79,7 @@ const quietSince = ({ phase, ticket, resumedAt, sentAt }: Progress): number =>
 
 /** Creates the watch over attempts; one that takes too long is interrupted with the reason. */
 export const createDeadlines = (limits: DeadlineLimits, { reach, clock }: DeadlineDeps): Deadlines => {
-  const { connectMs, headMs, firstChunkMs, chunkIdleMs, requestMs, clientStallMs } = limits;
+  const { connectMs, headMs, firstChunkMs, chunkIdleMs, clientStallMs } = limits;
   const isSilent = createReachability({ timeoutMs: connectMs }, { reach, clock });
   const soonestMs = Math.min(connectMs, headMs, firstChunkMs);
 
@@ -119,7 +124,7 @@ export const createDeadlines = (limits: DeadlineLimits, { reach, clock }: Deadli
     const { at, reason } = limitOf(attempt);
     const { requestAt } = attempt;
     if (now >= Math.min(at, requestAt)) {
-      interrupt(attempt, now >= requestAt ? tooLong() : reason());
+      interrupt(attempt, now >= requestAt ? requestTimeout() : reason());
       return Number.POSITIVE_INFINITY;
     }
     if (now >= probeAt(attempt)) void probe(attempt);
@@ -137,7 +142,7 @@ export const createDeadlines = (limits: DeadlineLimits, { reach, clock }: Deadli
   return {
     begin: ({ call, client, url, ticket }) => {
       const sentAt = clock.monotonic();
-      const requestAt = client.arrivedAt + Math.min(requestMs, call.timeoutMs ?? requestMs);
+      const requestAt = client.dueAt;
       const attempt: Progress = {
         call,
         client,
@@ -154,8 +159,7 @@ export const createDeadlines = (limits: DeadlineLimits, { reach, clock }: Deadli
         unanswered: 0,
         unansweredSince: sentAt,
       };
-      const dueAt = Math.min(sentAt + soonestMs, requestAt);
-      attempt.watching = watch.add(dueAt, (now) => look(attempt, now));
+      attempt.watching = watch.add(Math.min(sentAt + soonestMs, requestAt), (now) => look(attempt, now));
       return attempt;
     },
     head: (attempt) => {

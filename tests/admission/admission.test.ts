@@ -25,8 +25,9 @@ const start = (limits: Partial<AdmissionLimits> = {}) => {
     );
   const admission = create(limits);
   let silences = 0;
-  const client = (signal = new AbortController().signal) => ({
+  const client = (signal = new AbortController().signal, dueAt = Number.POSITIVE_INFINITY) => ({
     signal,
+    dueAt,
     allowSilence: () => (silences += 1),
     limitSilence: () => (silences -= 1),
   });
@@ -40,9 +41,9 @@ const start = (limits: Partial<AdmissionLimits> = {}) => {
     silences: () => silences,
     shorten: (isShort_: boolean) => (isShort = isShort_),
     /** A place, or the code of the refusal. */
-    enter: async (signal?: AbortSignal): Promise<Place | string> => {
+    enter: async (signal?: AbortSignal, dueAt?: number): Promise<Place | string> => {
       try {
-        return await admission.enter(client(signal));
+        return await admission.enter(client(signal, dueAt));
       } catch (error) {
         return error instanceof RouterError ? error.code : String(error);
       }
@@ -130,6 +131,19 @@ describe("a request is turned away", () => {
     expect(await waiting).toBe("queue_timeout");
     expect(counted).toEqual(["queue_timeout", 30_000]);
     expect(state.underWay).toBe(2);
+  });
+
+  test("when its own time is over before that, which is no rejection either", async () => {
+    const { clock, enter, counted, state } = start();
+    await enter();
+    await enter();
+    const waiting = enter(undefined, clock.monotonic() + 500);
+    clock.advance(499);
+    await settle();
+    expect(state.places.depth()).toBe(1);
+    clock.advance(1);
+    expect(await waiting).toBe("request_timeout");
+    expect([counted, state.places.depth()]).toEqual([[500], 0]);
   });
 
   test("by nobody when its client leaves: that is no rejection", async () => {

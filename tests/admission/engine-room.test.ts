@@ -23,6 +23,7 @@ const start = () => {
     signal,
     allowSilence: () => {},
     limitSilence: () => {},
+    dueAt: Number.POSITIVE_INFINITY,
   });
   const among = (isAgain = false, signal?: AbortSignal) => room.among(() => found, client(signal), isAgain);
   const names = async (given: ReturnType<typeof among>): Promise<string> =>

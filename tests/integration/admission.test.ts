@@ -67,6 +67,17 @@ describe("more requests than may be under way", () => {
     expect(value("vllm_router_rejected_requests_total", { reason: "queue_full" })).toBe(1);
   });
 
+  test("wait no longer than their clients give them", async () => {
+    await using given = await start();
+    await given.hold(2);
+    const headers = { "x-request-timeout-ms": "150" };
+    const body = JSON.stringify({ model: "m" });
+    const response = await fetch(`${given.router.url}/v1/completions`, { method: "POST", body, headers });
+    expect([response.status, response.headers.get("x-should-retry")]).toEqual([504, "false"]);
+    expect(await response.text()).toContain("x-request-timeout-ms");
+    expect(given.engine.requests).toHaveLength(2);
+  });
+
   test("that were refused leave the connection usable", async () => {
     await using given = await start({
       admission: { maxConcurrent: 1, queueSize: 0, queueTimeoutMs: 1 },

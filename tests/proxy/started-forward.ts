@@ -7,6 +7,7 @@ import { RouterError } from "../../src/core/errors.ts";
 import { createFleet } from "../../src/fleet/fleet.ts";
 import { createClients } from "../../src/http/client.ts";
 import { readCall } from "../../src/proxy/call.ts";
+import { dueAt } from "../../src/proxy/deadlines.ts";
 import { createRequestHeaders } from "../../src/proxy/request-headers.ts";
 import { createForward } from "../../src/proxy/forward.ts";
 import type { RoutingPolicy } from "../../src/routing/policy.ts";
@@ -93,6 +94,7 @@ export const start = ({ engines, maxAttempts = 1, policy = roundRobin.create(), 
     void aborted(signal).then(() => reject(signal.reason));
     return Promise.race([answer, never]);
   };
+  const limits = { ...noLimits, ...given.deadlines };
   const metrics = createRouterMetrics({ version: "0", runtime: "test" }, { clock });
   const forward = createForward({
     fleet,
@@ -104,7 +106,7 @@ export const start = ({ engines, maxAttempts = 1, policy = roundRobin.create(), 
     countsStreams: true,
     maxAttempts,
     requestHeaders: createRequestHeaders({ isTrusted: () => false }),
-    limits: { ...noLimits, ...given.deadlines },
+    limits,
     fetch,
     reach: given.reach ?? (async () => true),
     clock,
@@ -119,13 +121,13 @@ export const start = ({ engines, maxAttempts = 1, policy = roundRobin.create(), 
     { timeout: (_request, seconds) => (silences += seconds === 0 ? 1 : -1) },
     { arrivedAt: 0 },
   );
-  const client = Object.assign(peer, { over: () => {} });
   const send = async (isReplaySafe = true, fields = {}, headers = {}): Promise<Response | RouterError> => {
     const body = JSON.stringify({ model: "m", ...fields });
     const request = new Request(`http://router${path}`, { method: "POST", body, headers });
     const arrival = { id: "r-1", request, path, maxBodyBytes: 1000 };
     const call = await readCall({ ...arrival, isReplaySafe: () => isReplaySafe });
-    return forward(call, client).catch((error: unknown) => {
+    const ends = { over: () => {}, dueAt: dueAt(limits.requestMs, peer, call) };
+    return forward(call, Object.assign(peer, ends)).catch((error: unknown) => {
       if (error instanceof RouterError) return error;
       throw error;
     });
