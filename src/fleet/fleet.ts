@@ -1,23 +1,14 @@
 import type { Endpoint } from "../core/endpoint.ts";
 import type { EngineState } from "../core/engine-state.ts";
 import type { EngineStats } from "../core/engine-stats.ts";
-import { RouterError } from "../core/errors.ts";
 import type { Discovery } from "../discovery/discovery.ts";
 import { type EngineHealth, type Excluded, modelKey } from "../health/engine-health.ts";
-import type { Trial } from "../health/outliers.ts";
 import type { Role } from "../routing/disaggregated.ts";
-import type { Candidate, Candidates } from "../routing/policy.ts";
+import type { Candidate } from "../routing/policy.ts";
 import type { RequestLedger } from "../stats/request-ledger.ts";
+import { createEngineGroup, type EngineGroup } from "./engine-group.ts";
 import { everyone, type Pool, type Service } from "./service.ts";
 import { createSleepStates } from "./sleep-states.ts";
-
-/** What narrows the candidates for one attempt. */
-export interface Narrowing {
-  /** Ids of engines that this request has already failed on. */
-  readonly except?: ReadonlySet<string>;
-  /** Id of the only engine that may answer (`?id=`). */
-  readonly only?: string | undefined;
-}
 
 /** How many engines there are. */
 export interface EngineCounts {
@@ -30,27 +21,6 @@ export interface EngineCounts {
   readonly ejected: number;
   /** Of those, the ones that get fewer requests because they have just come. */
   readonly starting: number;
-}
-
-/** Engines to choose from: all that answer requests, or those that prefill. */
-export interface EngineGroup {
-  /** Engines that serve the model, are healthy, awake and not ejected; `undefined` when there are none. */
-  readonly candidates: (model: string, narrowing?: Narrowing) => Candidates | undefined;
-  /** What one request chooses from: the candidates, without engines in slow start more often than not. */
-  readonly draw: (model: string, narrowing?: Narrowing) => Candidates | undefined;
-  /**
-   * A request is sent to an engine that was chosen; `undefined` where the engine is no candidate any more, because
-   * another request probes it meanwhile.
-   */
-  readonly begin: (endpoint: Endpoint, model: string, narrowing?: Narrowing) => Trial | undefined;
-  /** Why a model has no candidates: `model_not_found` if it was never seen, otherwise that none can serve it now. */
-  readonly missing: (model: string) => RouterError;
-  /** Whether less than half of a model's engines are left: a request is sent to them once. */
-  readonly isPanic: (model: string) => boolean;
-  /** The model that is meant where a request names none: the only one that any engine serves, awake or not. */
-  readonly onlyModel: () => string | undefined;
-  /** Whether any engine has ever served the model. */
-  readonly hasSeen: (model: string) => boolean;
 }
 
 /** The engines that can be routed to now; where roles are given, its candidates are those that decode. */
@@ -92,14 +62,6 @@ interface Judges {
   /** What an engine does; one without a role gets no requests. Absent where all do the same. */
   readonly roleOf?: ((endpoint: Endpoint) => Role | undefined) | undefined;
 }
-
-const isCandidates = (list: readonly Candidate[]): list is Candidates => list.length > 0;
-
-/** The reference's words, which name no model. */
-const UNAVAILABLE = {
-  prefill: ["prefill_unavailable", "PREFILL_SERVICE_UNAVAILABLE: No prefill endpoints discovered"],
-  decode: ["decode_unavailable", "DECODE_SERVICE_UNAVAILABLE: No decode endpoints discovered"],
-} as const;
 
 const nothing: Excluded = { engines: new Set(), models: new Set() };
 
@@ -186,49 +148,16 @@ export const createFleet = (
     return snapshot;
   };
 
-  const groupOf = (role: Role): EngineGroup => {
-    const poolOf = (model: string): Pool | undefined => current().pools[role].get(model);
-
-    const candidates = (model: string, { except, only }: Narrowing = {}): Candidates | undefined => {
-      const pool = poolOf(model);
-      // Whoever names an engine has it, ejected or not.
-      const all = pool && only === undefined ? service.open(pool) : pool?.able;
-      if (!all || (only === undefined && !except?.size)) return all;
-      const left = all.filter(({ endpoint: { id } }) => (only ?? id) === id && !except?.has(id));
-      return isCandidates(left) ? left : undefined;
-    };
-
-    return {
-      candidates,
-      draw: (model, narrowing) => {
-        const all = candidates(model, narrowing);
-        return all && service.draw(all);
+  const groupOf = (role: Role): EngineGroup =>
+    createEngineGroup(
+      {
+        poolOf: (model) => current().pools[role].get(model),
+        onlyModel: () => current().onlyModel,
+        hasSeen: discovery.hasSeen,
+        role: roleOf && role,
       },
-      begin: (endpoint, model, { only } = {}) =>
-        service.begin(endpoint, only === undefined ? poolOf(model) : undefined),
-      missing: (model) => {
-        if (!discovery.hasSeen(model)) {
-          return new RouterError(
-            "model_not_found",
-            `Model '${model}' not found. Available models can be listed at /v1/models.`,
-          );
-        }
-        const [code, message] = roleOf
-          ? UNAVAILABLE[role]
-          : ([
-              "no_endpoint",
-              `Model '${model}' is temporarily unavailable. Please try again later.`,
-            ] as const);
-        return new RouterError(code, message);
-      },
-      isPanic: (model) => {
-        const pool = poolOf(model);
-        return pool !== undefined && service.isPanic(pool);
-      },
-      onlyModel: () => current().onlyModel,
-      hasSeen: discovery.hasSeen,
-    };
-  };
+      service,
+    );
 
   return {
     ...groupOf("decode"),

@@ -1,6 +1,7 @@
 import { openAiError, RouterError } from "../core/errors.ts";
 import type { Endpoint } from "../core/endpoint.ts";
-import type { EngineGroup, Fleet } from "../fleet/fleet.ts";
+import type { EngineGroup } from "../fleet/engine-group.ts";
+import type { Fleet } from "../fleet/fleet.ts";
 import type { Call } from "../proxy/call.ts";
 import type { Prefill } from "../proxy/handover.ts";
 import type { Candidates, RoutePlan, RoutingPolicy, RoutingRequest } from "../routing/policy.ts";

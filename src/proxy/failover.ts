@@ -1,6 +1,6 @@
 import type { Clock } from "../core/clock.ts";
 import type { Endpoint } from "../core/endpoint.ts";
-import type { EngineGroup, Narrowing } from "../fleet/fleet.ts";
+import type { EngineGroup, Narrowing } from "../fleet/engine-group.ts";
 import type { Candidate } from "../routing/policy.ts";
 import type { Call } from "./call.ts";
 import type { DeadEnds } from "./dead-ends.ts";

@@ -6,7 +6,7 @@ import type { EngineFetch, EngineRequest } from "../core/engine-fetch.ts";
 import type { EngineReach } from "../core/engine-reach.ts";
 import { describeError, isEngineFailure, RouterError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
-import type { EngineGroup } from "../fleet/fleet.ts";
+import type { EngineGroup } from "../fleet/engine-group.ts";
 import type { RouterMetrics } from "../metrics/router-metrics.ts";
 import type { RoutePlan, RoutingPolicy, SinglePlan } from "../routing/policy.ts";
 import type { RequestLedger } from "../stats/request-ledger.ts";

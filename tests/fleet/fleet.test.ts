@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { Endpoint } from "../../src/core/endpoint.ts";
-import { createFleet, type Narrowing } from "../../src/fleet/fleet.ts";
+import type { Narrowing } from "../../src/fleet/engine-group.ts";
+import { createFleet } from "../../src/fleet/fleet.ts";
 import { createSleepStates } from "../../src/fleet/sleep-states.ts";
 import { type Excluded, modelKey } from "../../src/health/engine-health.ts";
 import { createRequestLedger } from "../../src/stats/request-ledger.ts";

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { Endpoint } from "../../src/core/endpoint.ts";
-import { createFleet, type Narrowing } from "../../src/fleet/fleet.ts";
+import type { Narrowing } from "../../src/fleet/engine-group.ts";
+import { createFleet } from "../../src/fleet/fleet.ts";
 import { createService } from "../../src/fleet/service.ts";
 import { createSleepStates } from "../../src/fleet/sleep-states.ts";
 import type { Excluded } from "../../src/health/engine-health.ts";
