@@ -2,6 +2,7 @@ import type { Clock } from "../core/clock.ts";
 import type { EngineFetch } from "../core/engine-fetch.ts";
 import type { ModelCard } from "../core/endpoint.ts";
 import type { Log } from "../core/log.ts";
+import { whyNoAnswer } from "../core/no-answer.ts";
 import { fetchModelCards, fetchSleepState } from "./model-cards.ts";
 
 /** Which engines sleep, by their id; lent by whoever keeps it. */
@@ -128,9 +129,8 @@ export const createEngineProber = (
       if (subject.stop.signal.aborted) return;
       subject.failures += 1;
       if (subject.failures === 1) {
-        const why = error instanceof Error ? error.message : String(error);
         log.warning(
-          `Engine ${subject.engine.url} does not tell its models (${why}); asking again until it does`,
+          `Engine ${subject.engine.url} does not tell its models: ${whyNoAnswer(error)}; asking again until it does`,
         );
       }
     }

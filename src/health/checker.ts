@@ -1,4 +1,5 @@
 import type { Clock } from "../core/clock.ts";
+import { whyNoAnswer } from "../core/no-answer.ts";
 import { type Health, judge, presumedWell, type Thresholds, type Verdict } from "./health.ts";
 import { createLagMeter } from "./lag.ts";
 
@@ -71,12 +72,6 @@ const RECONCILE_MS = 1000;
 /** Two changes in any 30 s at most, and sooner where probes are more frequent. */
 const holdDownFor = (intervalMs: number): number => Math.min(3 * intervalMs, 15_000);
 
-/** The runtime's sentences address somebody at a keyboard, its codes do not. */
-const describe = (error: unknown): string => {
-  if (!(error instanceof Error)) return String(error);
-  return "code" in error && typeof error.code === "string" ? `no answer (${error.code})` : error.message;
-};
-
 /** Probes every target again and again, spread in time, and tells who changed. */
 export const createChecker = <Subject extends Target>(
   options: CheckerOptions<Subject>,
@@ -108,7 +103,7 @@ export const createChecker = <Subject extends Target>(
       deadline.abort(new Error(`no answer in ${timeoutMs / 1000} s`)),
     );
     const finding = await probe(target, AbortSignal.any([stop.signal, deadline.signal])).catch(
-      (error: unknown): Finding => ({ verdict: "fail", reason: describe(error) }),
+      (error: unknown): Finding => ({ verdict: "fail", reason: whyNoAnswer(error) }),
     );
     if (stop.signal.aborted || lag.hasLaggedSince(startedAt)) return undefined;
     const isLate = finding.verdict === "fail" && deadline.signal.aborted;

@@ -3,6 +3,7 @@ import type { Endpoint } from "../core/endpoint.ts";
 import type { EngineFetch } from "../core/engine-fetch.ts";
 import type { EngineStats } from "../core/engine-stats.ts";
 import type { Log } from "../core/log.ts";
+import { whyNoAnswer } from "../core/no-answer.ts";
 import { fetchEngineStats } from "./engine-metrics.ts";
 
 /** What an engine said of itself, and when. */
@@ -69,7 +70,7 @@ export const createScraper = (
       if (failures.delete(id)) log.info(`Scraping metrics from ${url} works again`);
     } catch (error) {
       if (stop.signal.aborted || !known.has(id)) return;
-      const why = error instanceof Error ? error.message : String(error);
+      const why = whyNoAnswer(error);
       const line = `Failed to scrape metrics from ${url}: ${why}`;
       if (failures.get(id) === why) log.debug(line);
       else log.error(line);

@@ -96,7 +96,7 @@ describe("a pod", () => {
     engines.answer(urlOf(0), async () => Promise.withResolvers<Response>().promise);
     putPod(0);
     await pass(3000);
-    expect(lines.join("")).toContain(`Engine ${urlOf(0)} does not tell its models (no answer in 3000 ms)`);
+    expect(lines.join("")).toContain(`Engine ${urlOf(0)} does not tell its models: no answer in 3000 ms`);
     await discovery[Symbol.asyncDispose]();
   });
 });

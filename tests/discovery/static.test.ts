@@ -80,7 +80,7 @@ describe("an engine whose models are not configured", () => {
     expect(engines.asks.map(({ at }) => at)).toEqual([0, 250, 750, 1750, 3750, 7750, 15_750, 25_750, 35_750]);
     expect(lines).toHaveLength(1);
     expect(lines[0]).toContain(
-      `WARNING: Engine ${A} does not tell its models (refused); asking again until it does`,
+      `WARNING: Engine ${A} does not tell its models: no answer (ECONNREFUSED); asking again until it does`,
     );
     engines.answer(A, serving("m"));
     await pass(clock, 10_000 + 61_000);
@@ -144,7 +144,7 @@ describe("an engine whose models are not configured", () => {
     engines.answer(A, serving());
     await pass(clock, 30_000);
     expect(served(discovery)).toEqual([[A, "m"]]);
-    expect(lines.join("")).toContain("(/v1/models lists no model)");
+    expect(lines.join("")).toContain(": /v1/models lists no model;");
   });
 
   test("that hangs is given up after 5 s and asked again, and keeps no other waiting", async () => {

@@ -176,6 +176,12 @@ describe("a failure", () => {
     answers["a"] = running(1);
     await pass(clock, 60);
     expect(failed(lines).slice(2)).toEqual(["INFO: Scraping metrics from http://a works again"]);
+    answers["a"] = async () =>
+      Promise.reject(Object.assign(new TypeError("Is the computer on?"), { code: "ECONNREFUSED" }));
+    await pass(clock, 60);
+    expect(failed(lines).slice(3)).toEqual([
+      "ERROR: Failed to scrape metrics from http://a: no answer (ECONNREFUSED)",
+    ]);
   });
 
   test.each<[string, Answer, string]>([
