@@ -167,7 +167,7 @@ const checks: readonly Check[] = [
           ],
   },
   {
-    reads: ["staticModelTypes", "staticBackendHealthChecks", "serviceDiscovery"],
+    reads: ["staticModelTypes", "staticBackendHealthChecks", "serviceDiscovery", "staticModels"],
     find: (given) => {
       const { staticModelTypes: types = [], staticBackendHealthChecks: isOn } = given.values;
       if (!isOn || chosenDiscovery(given) !== "static") return [];
@@ -175,8 +175,11 @@ const checks: readonly Check[] = [
         return ["Static model types must be provided when using the backend healthcheck."];
       const unknown = new Set(types.filter((type) => !isModelType(type)));
       const known = modelTypes.join(",");
+      const untyped = given.values.staticModels?.[types.indexOf("")] ?? "";
       return [...unknown].map(
-        (type) => `The model type '${type}' is not supported. Supported model types are '${known}'`,
+        (type) =>
+          `The model type '${type}' is not supported. Supported model types are '${known}'` +
+          (type === "" && untyped !== "" ? `; the model ${quote(untyped)} has none` : ""),
       );
     },
   },

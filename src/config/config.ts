@@ -112,6 +112,8 @@ const ineffectiveInCluster = {
   staticModels: inCluster,
   staticModelLabels: inCluster,
   staticModelTypes: inCluster,
+  staticBackendApiKeys: `${inCluster}, each of which gets VLLM_API_KEY`,
+  staticBackendHealthChecks: `${inCluster}, where --health-check-endpoint is asked`,
 } as const;
 
 const findIneffective = (settings: Settings, kind: string | undefined): readonly string[] =>

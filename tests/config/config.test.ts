@@ -275,7 +275,7 @@ describe("health checks", () => {
     [
       ["--static-backend-health-checks", "--static-model-types=,chat"],
       [
-        "The model type '' is not supported. Supported model types are 'chat,completion,embeddings,rerank,score,transcription,vision,messages'",
+        "The model type '' is not supported. Supported model types are 'chat,completion,embeddings,rerank,score,transcription,vision,messages'; the model \"m\" has none",
       ],
     ],
   ])("that cannot be are refused in the reference's words: %p", (argv, sentences) => {

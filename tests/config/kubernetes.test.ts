@@ -37,6 +37,12 @@ describe("discovery in Kubernetes", () => {
     expect(parse([...given, "--static-models=m", "--static-aliases=a:m"]).warnings).toEqual([
       "--static-models has no effect: engines are found in the cluster",
     ]);
+    expect(parse([...given, "--static-backend-health-checks"]).warnings).toEqual([
+      "--static-backend-health-checks has no effect: engines are found in the cluster, where --health-check-endpoint is asked",
+    ]);
+    expect(parse([...given, "--static-backend-api-keys=k"]).warnings).toContain(
+      "--static-backend-api-keys has no effect: engines are found in the cluster, each of which gets VLLM_API_KEY",
+    );
   });
 
   test.each([
