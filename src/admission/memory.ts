@@ -31,6 +31,7 @@ const isBeyond = (share: number, threshold: number, wasBeyond: boolean): boolean
 export const createMemoryWatch = (read: ReadMemory, { clock, log, collect }: MemoryDeps): MemoryWatch => {
   let isTight = false;
   let isShort = false;
+  let isLimited = false;
   let isOver = false;
   let timer: Disposable | undefined;
 
@@ -45,8 +46,11 @@ export const createMemoryWatch = (read: ReadMemory, { clock, log, collect }: Mem
   };
   const look = async (): Promise<void> => {
     const memory = await read();
-    if (isOver || !memory) return;
-    judge(memory.used / memory.limit);
+    isLimited ||= memory !== undefined;
+    if (isOver || !isLimited) return;
+    if (memory) judge(memory.used / memory.limit);
+    // Nobody is turned away for what is not known.
+    else isTight = isShort = false;
     timer = clock.after(INTERVAL_MS, begin);
   };
   let looking: Promise<void>;

@@ -25,7 +25,7 @@ const start = async (initial?: number) => {
     reads: () => reads,
     collections: () => collections,
     /** What it says when it has looked after so much is in use. */
-    at: async (percent: number) => {
+    at: async (percent: number | undefined) => {
       used = percent;
       clock.advance(250);
       await settle();
@@ -71,6 +71,12 @@ test("where nothing limits the memory it is asked once", async () => {
   const { clock, watch, reads } = await start();
   expect([clock.waiting(), reads(), watch.isShort()]).toEqual([[], 1, false]);
   await watch[Symbol.asyncDispose]();
+});
+
+test("where it cannot be read for a while nobody is turned away, and it is read again", async () => {
+  const { at } = await start(90);
+  expect(await at(undefined)).toEqual([false, false]);
+  expect(await at(90)).toEqual([true, true]);
 });
 
 test("it ends with nothing left to do", async () => {
