@@ -42,6 +42,14 @@ const retryAfterMs = (response: Response): number | undefined => {
   return seconds !== null && /^\d{1,6}$/.test(seconds) ? Number(seconds) * 1000 : undefined;
 };
 
+/** What to look at after an answer that is no want of a right. */
+const remedyOf = (status: number, verb: string): string => {
+  if (status === 401)
+    return "; the token, certificate or plugin of the kubeconfig, or the pod's service account, is not of this cluster or has expired";
+  // Nothing else in the address of a list is the operator's.
+  return status === 400 && verb !== "patch" ? "; is --k8s-label-selector one that kubectl get -l takes?" : "";
+};
+
 /** `/api/v1/namespaces/a/pods/b` -> what a Role would have to name. */
 const resourceOf = (path: string): { readonly resource: string; readonly namespace?: string } => {
   const segments = path.split("/").slice(path.startsWith("/apis/") ? 4 : 3);
@@ -60,11 +68,12 @@ export const kubeErrorOf = async (response: Response, verb: string, path: string
   const { resource, namespace } = resourceOf(path);
   const said = statusMessage((await response.text()).slice(0, MAX_STATUS_CHARACTERS));
   const object = `${resource} in ${namespace === undefined ? "all namespaces" : `namespace ${namespace}`}`;
+  const answer = `the Kubernetes API answers ${status} to ${verb} ${object}`;
   const details = said === undefined ? `status ${status}` : said;
   const remedy = namespace === undefined ? "ClusterRole" : `Role in namespace ${namespace}`;
   const message =
     status === 403
       ? `no right to ${verb} ${object}: a ${remedy} must grant the verb "${verb}" on "${resource}" (${details})`
-      : `the Kubernetes API answers ${status} to ${verb} ${object} (${details})`;
+      : `${answer} (${details})${remedyOf(status, verb)}`;
   return new KubeError(message, { status, retryAfterMs: retryAfterMs(response) });
 };

@@ -29,7 +29,12 @@ const isPod = (value: unknown): value is KubeObject =>
   (value as Partial<KubeObject> | undefined)?.metadata?.name !== undefined;
 
 /** Follows the selected pods of the namespace `default`. */
-export const followPods = (api: KubeApi, clock: TestClock, timeoutSeconds = 0): Followed => {
+export const followPods = (
+  api: KubeApi,
+  clock: TestClock,
+  timeoutSeconds = 0,
+  labelSelector = "environment=test,release=test",
+): Followed => {
   const changes: Change<KubeObject>[] = [];
   const known = new Set<string>();
   const logged: string[] = [];
@@ -39,7 +44,7 @@ export const followPods = (api: KubeApi, clock: TestClock, timeoutSeconds = 0): 
     {
       what: "pods in namespace default",
       path: "/api/v1/namespaces/default/pods",
-      labelSelector: "environment=test,release=test",
+      labelSelector,
       timeoutSeconds,
       parse: (value) => (isPod(value) ? value : undefined),
       onChange: (change) => {

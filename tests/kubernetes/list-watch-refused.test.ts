@@ -71,6 +71,26 @@ describe("rights", () => {
     expect(followed.status().error).toBe(why);
   });
 
+  test("of somebody whom the server does not know are a matter of the credentials", async () => {
+    await using cluster = await startCluster();
+    const { server, api, clock } = cluster;
+    server.tokens.clear();
+    await using followed = followPods(api, clock);
+    await until(() => followed.failures.length === 1, "a failure");
+    expect(followed.status().error).toBe(
+      "the Kubernetes API answers 401 to list pods in namespace default (Unauthorized); the token, certificate or " +
+        "plugin of the kubeconfig, or the pod's service account, is not of this cluster or has expired",
+    );
+  });
+
+  test("are not the matter where the selector is wrong", async () => {
+    await using cluster = await startCluster();
+    const { api, clock } = cluster;
+    await using followed = followPods(api, clock, 0, "a in (");
+    await until(() => followed.failures.length === 1, "a failure");
+    expect(followed.status().error).toEndWith("; is --k8s-label-selector one that kubectl get -l takes?");
+  });
+
   test("to list but not to watch leave lists, every 10 s at the most", async () => {
     await using cluster = await startCluster();
     const { server, clock, put, passPause, api } = cluster;
