@@ -8,6 +8,8 @@ import type { EngineObject } from "./engine-object.ts";
 interface EngineSetOptions {
   /** What its objects are called, such as `pods`. */
   readonly what: string;
+  /** Which of them stand for engines, such as `pods with app=vllm in namespace default`. */
+  readonly selected: string;
   /** Time that an engine has for its answer. */
   readonly timeoutMs: number;
 }
@@ -42,7 +44,7 @@ const DOUBT_MS = 300_000;
  * half of the engines are suddenly missing, and an object that comes and goes.
  */
 export const createEngineSet = (
-  { what, timeoutMs }: EngineSetOptions,
+  { what, selected, timeoutMs }: EngineSetOptions,
   { known, seen, sleep, ...deps }: EngineSetDeps,
 ): EngineSet => {
   const { clock, log } = deps;
@@ -179,6 +181,11 @@ export const createEngineSet = (
     for (const entry of lost) if (!isDoubtful || !gone.includes(entry)) drop(entry, "it is gone");
     if (isDoubtful) doubt(gone, served);
     for (const object of objects) see(object);
+    if (!unasked && objects.length === 0) {
+      log.warning(
+        `There are no ${selected}, so there is no engine; kubectl get ${what} --show-labels says how to select them`,
+      );
+    }
     unasked ??= new Set(byKey.keys());
     changed();
   };

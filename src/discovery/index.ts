@@ -1,6 +1,11 @@
 import type { KubeApi } from "../kubernetes/api.ts";
 import type { Discovery } from "./discovery.ts";
-import { createKubernetesDiscovery, type KubernetesDeps, type KubernetesOptions } from "./kubernetes.ts";
+import {
+  createKubernetesDiscovery,
+  describeSelection,
+  type KubernetesDeps,
+  type KubernetesOptions,
+} from "./kubernetes.ts";
 import { createStaticDiscovery, type StaticBackend } from "./static.ts";
 
 /** How engines are found, by the word of `--service-discovery`. */
@@ -33,8 +38,5 @@ export const describeDiscovery = (config: DiscoveryConfig): string => {
     const { length } = config.backends;
     return `${length} engine${length === 1 ? "" : "s"}`;
   }
-  const { type, namespace, labelSelector, port } = config;
-  const kind = type === "pod-ip" ? "pods" : "services";
-  const selected = labelSelector === "" ? `all ${kind}` : `${kind} with ${labelSelector}`;
-  return `${selected} in namespace ${namespace}, port ${port}`;
+  return `${config.labelSelector === "" ? "all " : ""}${describeSelection(config)}, port ${config.port}`;
 };

@@ -41,6 +41,16 @@ export interface KubernetesDeps extends ProberDeps {
   readonly onFailure?: ((error: Error) => void) | undefined;
 }
 
+const kindOf = ({ type }: Pick<KubernetesOptions, "type">) => (type === "pod-ip" ? "pods" : "services");
+
+/** What stands for engines, in words: `pods with app=vllm in namespace default`. */
+export const describeSelection = (
+  options: Pick<KubernetesOptions, "type" | "namespace" | "labelSelector">,
+): string => {
+  const { namespace, labelSelector } = options;
+  return `${kindOf(options)}${labelSelector === "" ? "" : ` with ${labelSelector}`} in namespace ${namespace}`;
+};
+
 /** Follows objects of one kind in the namespace. */
 export type Follow = <T extends KubeObject>(
   kind: string,
@@ -52,12 +62,15 @@ export const createKubernetesDiscovery = (
   options: KubernetesOptions,
   { api, onFailure, ...deps }: KubernetesDeps,
 ): Discovery => {
-  const { type, namespace, watchTimeoutSeconds: timeoutSeconds, askTimeoutSeconds } = options;
+  const { namespace, watchTimeoutSeconds: timeoutSeconds, askTimeoutSeconds } = options;
   const { clock, random, log, seen } = deps;
-  const kind = type === "pod-ip" ? "pods" : "services";
+  const kind = kindOf(options);
   const pathOf = (what: string): string => `/api/v1/namespaces/${encodeURIComponent(namespace)}/${what}`;
   const parts = new AsyncDisposableStack();
-  const engines = parts.use(createEngineSet({ what: kind, timeoutMs: askTimeoutSeconds * 1000 }, deps));
+  const selected = describeSelection(options);
+  const engines = parts.use(
+    createEngineSet({ what: kind, selected, timeoutMs: askTimeoutSeconds * 1000 }, deps),
+  );
   const follow: Follow = (what, how) =>
     parts.use(
       createListWatch(

@@ -17,7 +17,7 @@ test("100,000 events of pods that come, sleep, flap and go leave nothing behind"
   const seen = new Set<string>();
   const answer = serving("m");
   await using set = createEngineSet(
-    { what: "pods", timeoutMs: 10_000 },
+    { what: "pods", selected: "pods with app=vllm in namespace default", timeoutMs: 10_000 },
     { clock, fetch: async () => answer(), log, random: () => 0.5, known: [], seen, sleep },
   );
   const live = async (nth: number): Promise<void> => {

@@ -33,6 +33,19 @@ describe("an engine joins", () => {
     expect(set.counts()).toEqual({ serving: 1, waiting: 1, unready: 1 });
   });
 
+  test("or it is said once, with the way out, that nothing is selected", async () => {
+    const { set, lines, pass } = start();
+    for (let list = 1; list <= 3; list += 1) {
+      set.replace([]);
+      await pass(10_000);
+    }
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toContain(
+      "WARNING: There are no pods with app=vllm in namespace default, so there is no engine; " +
+        "kubectl get pods --show-labels says how to select them",
+    );
+  });
+
   test("with the id that the reference gives it", async () => {
     const { engines, set, pass } = start();
     const name = "vllm-opt125m-deployment-vllm-abc";

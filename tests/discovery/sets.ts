@@ -13,7 +13,7 @@ export const start = (known: readonly Endpoint[] = []) => {
   const sleep = createSleepStates();
   const seen = new Set<string>();
   const set = createEngineSet(
-    { what: "pods", timeoutMs: 10_000 },
+    { what: "pods", selected: "pods with app=vllm in namespace default", timeoutMs: 10_000 },
     { clock, fetch: engines.fetch, log, random: () => 0.5, known, seen, sleep },
   );
   const pass = async (ms: number): Promise<void> => {
