@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import type { EngineFetch } from "../core/engine-fetch.ts";
 import type { ModelCard } from "../core/endpoint.ts";
+import { describeStatus } from "../core/no-answer.ts";
 
 const sleepState = v.object({ is_sleeping: v.boolean() });
 const modelList = v.object({ data: v.array(v.looseObject({ id: v.string() })) });
@@ -21,7 +22,7 @@ const ask = async (
   const response = await fetch(`${url}${path}`, { method: "GET", headers, signal, fresh: true });
   if (!response.ok) {
     await response.body?.cancel();
-    throw new Error(`${path} answered ${response.status}`);
+    throw new Error(describeStatus(path, response.status));
   }
   return response.json();
 };

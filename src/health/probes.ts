@@ -1,5 +1,6 @@
 import type { EngineFetch } from "../core/engine-fetch.ts";
 import type { Endpoint } from "../core/endpoint.ts";
+import { describeStatus } from "../core/no-answer.ts";
 import type { Finding } from "./checker.ts";
 import { dummyRequest, type ModelType } from "./payloads.ts";
 
@@ -24,7 +25,7 @@ export const probeLiveness =
     const request = { method: "GET", headers: headersFor(apiKey), signal, fresh: true };
     const { status, body } = await fetch(url + path, request);
     await body?.cancel();
-    const reason = `${path} answered ${status}`;
+    const reason = describeStatus(path, status);
     if (status === 503) return { verdict: "dead", reason };
     return { verdict: status >= 500 ? "fail" : "pass", reason };
   };
@@ -53,7 +54,7 @@ export const probeModel =
     const headers = headersFor(apiKey);
     headers.set("content-type", contentType);
     const response = await fetch(url + path, { method: "POST", headers, body, signal, fresh: true });
-    const reason = `${path} answered ${response.status}`;
+    const reason = describeStatus(path, response.status);
     if (!response.ok) {
       await response.body?.cancel();
       return { verdict: "fail", reason };

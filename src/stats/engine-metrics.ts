@@ -1,5 +1,6 @@
 import type { EngineFetch } from "../core/engine-fetch.ts";
 import type { EngineStats } from "../core/engine-stats.ts";
+import { describeStatus } from "../core/no-answer.ts";
 import { parseEngineStats } from "./engine-stats.ts";
 
 interface MetricsDeps {
@@ -37,7 +38,7 @@ export const fetchEngineStats = async (
   const response = await fetch(`${baseUrl}/metrics`, { method: "GET", headers, signal, fresh: true });
   if (!response.ok) {
     await response.body?.cancel();
-    throw new Error(`/metrics answered ${response.status}`);
+    throw new Error(describeStatus("/metrics", response.status));
   }
   const stats = parseEngineStats(await readText(response));
   if (!stats) throw new Error("/metrics has no metric of vLLM or SGLang");

@@ -30,7 +30,12 @@ describe("the cards of an engine", () => {
   });
 
   test.each([
-    ["an error", () => new Response("secret detail", { status: 401 }), "/v1/models answered 401"],
+    ["an error", () => new Response("secret detail", { status: 503 }), "/v1/models answered 503"],
+    [
+      "a want of its key",
+      () => new Response("secret detail", { status: 401 }),
+      "/v1/models answered 401 (engines are given the key of VLLM_API_KEY)",
+    ],
     [
       "a redirect",
       () => new Response(null, { status: 302, headers: { location: "/x" } }),
