@@ -117,7 +117,7 @@ const metricsPage = (): string => {
     GENERATED,
     "# Metrics",
     "`GET /metrics` answers in the Prometheus text format 0.0.4. The names that begin with `vllm:`, `router_` or `process_` are those of the production-stack router, with its labels and types; the figures of an engine vanish with it.",
-    "Every counter and histogram has a companion gauge `_created`, the epoch second at which its series began. A model that no engine has ever served is counted under `other`. A mean over --request-stats-window (`vllm:avg_*`) is -1 while there is nothing to take it of.",
+    "Every counter and histogram has a companion gauge `_created`, the epoch second at which its series began. A model that no engine has ever served is counted under `other`; while there is no engine at all, up to 20 such models are counted under their names, so that engines can be scaled up from zero. A mean over --request-stats-window (`vllm:avg_*`) is -1 while there is nothing to take it of.",
     "Where several routers run, each counts what went through itself: requests, tokens and `vllm:current_qps` are to be summed over routers. What is said of engines every router says again, so `vllm:healthy_pods_total`, `vllm:num_requests_waiting` and `vllm:gpu_prefix_cache_*` are to be taken once for each engine: `sum(max by (server) (vllm:healthy_pods_total))`.",
     table(["name", "type", "labels", "meaning"], rows),
   ].join("\n\n");

@@ -32,10 +32,12 @@ export interface EngineGroup {
   readonly onlyModel: () => string | undefined;
   /** Whether any engine has ever served the model. */
   readonly hasSeen: (model: string) => boolean;
+  /** Whether there is no engine at all, of whatever group. */
+  readonly isEmpty: () => boolean;
 }
 
 /** What a group is made of, as it is when asked for. */
-interface Members extends Pick<EngineGroup, "onlyModel" | "hasSeen"> {
+interface Members extends Pick<EngineGroup, "onlyModel" | "hasSeen" | "isEmpty"> {
   readonly poolOf: (model: string) => Pool | undefined;
   /** What its engines do; absent where all do the same. */
   readonly role: Role | undefined;
@@ -51,7 +53,7 @@ const isCandidates = (list: readonly Candidate[]): list is Candidates => list.le
 
 /** Creates a group that follows its members. */
 export const createEngineGroup = (
-  { poolOf, onlyModel, hasSeen, role }: Members,
+  { poolOf, onlyModel, hasSeen, isEmpty, role }: Members,
   service: Service,
 ): EngineGroup => {
   const candidates = (model: string, { except, only }: Narrowing = {}): Candidates | undefined => {
@@ -89,5 +91,6 @@ export const createEngineGroup = (
     },
     onlyModel,
     hasSeen,
+    isEmpty,
   };
 };

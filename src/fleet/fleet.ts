@@ -154,6 +154,7 @@ export const createFleet = (
         poolOf: (model) => current().pools[role].get(model),
         onlyModel: () => current().onlyModel,
         hasSeen: discovery.hasSeen,
+        isEmpty: () => discovery.endpoints.length === 0,
         role: roleOf && role,
       },
       service,

@@ -7,7 +7,7 @@ import type { HostUsage } from "../core/host-usage.ts";
 import type { ReloadStatus } from "../core/reload-status.ts";
 import type { RequestObserver, RequestStats } from "../core/request-stats.ts";
 import { type AdmissionSeries, createAdmissionSeries } from "./admission-series.ts";
-import { OTHER_MODEL } from "./catalog.ts";
+import { type Arrivals, createArrivals } from "./arrivals.ts";
 import { writeDiscovery } from "./discovery-series.ts";
 import { createHostSeries } from "./host-series.ts";
 import { createRegistry } from "./registry.ts";
@@ -32,9 +32,7 @@ export interface EngineReading {
 }
 
 /** What the router counts, and its text for Prometheus. It outlives reloads. */
-export interface RouterMetrics extends AdmissionSeries {
-  /** A valid request came; `model` is absent where nobody has ever served the one it names. */
-  readonly arrived: (model: string | undefined) => void;
+export interface RouterMetrics extends AdmissionSeries, Arrivals {
   readonly seriesOf: (server: string, model: string) => RequestSeries;
   readonly retried: (model: string) => void;
   /** An engine was ejected, or is for longer; `reason` is one of a closed set. */
@@ -100,7 +98,6 @@ export const createRouterMetrics = (
   const seriesByServer = new Map<string, Map<string, RequestSeries>>();
   let engineIds: ReadonlySet<string> = new Set();
   const gaugesByServer = new Map<string, ReadonlyMap<EngineGauge | EngineState, Value>>();
-  const arrivals = new Map<string, ReturnType<typeof counter>>();
   const durations = new Map<string, ReturnType<typeof histogram>>();
   const overhead = histogram("vllm_router_overhead_seconds", {});
   const lag = histogram("vllm_router_event_loop_lag_seconds", {});
@@ -210,11 +207,7 @@ export const createRouterMetrics = (
 
   return {
     ...createAdmissionSeries(registry),
-    arrived: (model = OTHER_MODEL) => {
-      let series = arrivals.get(model);
-      if (!series) arrivals.set(model, (series = counter("vllm:num_incoming_requests_total", { model })));
-      series.add(1);
-    },
+    ...createArrivals(registry),
     seriesOf: (server, model) => {
       let byModel = seriesByServer.get(server);
       if (!byModel) seriesByServer.set(server, (byModel = new Map()));

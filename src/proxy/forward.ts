@@ -169,7 +169,7 @@ export const createForward = (deps: ForwardDeps): Forward => {
 
   return async (call, client) => {
     const model = modelOf(call);
-    metrics.arrived(fleet.hasSeen(model) ? model : undefined);
+    metrics.arrived(model, fleet.hasSeen(model) ? "served" : fleet.isEmpty() ? "wanted" : "unknown");
     budget.arrived(clock.monotonic());
     const { headers, field } = call;
     const prompt = once(() => call.prompt(model));

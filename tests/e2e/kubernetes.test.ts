@@ -105,6 +105,15 @@ test.skipIf(!hasLoopbacks)(
   60_000,
 );
 
+test("what is asked for while there is no pod is counted by its model, so that pods can be scaled up from zero", async () => {
+  await using cluster = await startCluster();
+  await using router = await cluster.startRouter("--routing-logic=roundrobin");
+  await router.child.until(/There are no pods with environment=test in namespace default/);
+  expect(await ask(router, false)).toStartWith("404");
+  const metrics = await (await fetch(`${router.url}/metrics`)).text();
+  expect(metrics).toContain('\nvllm:num_incoming_requests_total{model="m"} 1\n');
+}, 60_000);
+
 describe("the compiled router", () => {
   test("says what is missing where there is no cluster, and ends", async () => {
     const child = startChild(

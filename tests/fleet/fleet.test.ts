@@ -58,6 +58,14 @@ const start = (...initial: readonly Endpoint[]) => {
   return { fleet, ledger, idsFor, discover, exclude, serving };
 };
 
+test("is empty while there is no engine at all, and not while none can serve", () => {
+  const { fleet, exclude, discover } = start();
+  expect(fleet.isEmpty()).toBe(true);
+  discover(engine("a", "m"));
+  exclude("a");
+  expect(fleet.isEmpty()).toBe(false);
+});
+
 describe("candidates", () => {
   test("are told apart from those that cannot serve, whenever that may have changed", () => {
     const { fleet, idsFor, exclude, discover, serving } = start(engine("a", "m"), engine("b", "m", "n"));

@@ -64,7 +64,7 @@ const reference = [
 
 describe("the metrics of the Python router", () => {
   const { metrics, engineAt } = start();
-  metrics.arrived("m");
+  metrics.arrived("m", "served");
   const series = metrics.seriesOf(A, "m");
   series.tokens({ input: 1, output: 2 });
   series.failed("upstream_reset", "before");
@@ -198,12 +198,26 @@ describe("what the router counts", () => {
 
   test("has one series for all models that nobody has ever served", () => {
     const { metrics, read } = start();
-    metrics.arrived(undefined);
-    metrics.arrived(undefined);
-    metrics.arrived("m");
+    metrics.arrived("x", "unknown");
+    metrics.arrived("y", "unknown");
+    metrics.arrived("m", "served");
     const { value, labels } = read();
     expect(labels("vllm:num_incoming_requests_total")).toEqual([{ model: "other" }, { model: "m" }]);
     expect(value("vllm:num_incoming_requests_total", { model: "other" })).toBe(2);
+  });
+
+  test("names models while there is no engine, so that those can be scaled up from zero, and not without end", () => {
+    const { metrics, read } = start();
+    metrics.arrived("m", "wanted");
+    metrics.arrived("m", "unknown");
+    metrics.arrived("n".repeat(201), "wanted");
+    for (let nth = 1; nth <= 100; nth += 1) metrics.arrived(`x${nth}`, "wanted");
+    metrics.arrived("m", "wanted");
+    const { value, labels } = read();
+    expect(value("vllm:num_incoming_requests_total", { model: "m" })).toBe(3);
+    expect(value("vllm:num_incoming_requests_total", { model: "x19" })).toBe(1);
+    expect(value("vllm:num_incoming_requests_total", { model: "other" })).toBe(82);
+    expect(labels("vllm:num_incoming_requests_total")).toHaveLength(21);
   });
 
   test("has the changes of engines, whoever asks how often", () => {
@@ -225,7 +239,7 @@ test("any name of a model or an engine stands in the text as a reader of the for
   fc.assert(
     fc.property(fc.string({ unit: "grapheme" }), fc.string(), (model, server) => {
       const { metrics, engineAt } = start();
-      metrics.arrived(model);
+      metrics.arrived(model, "served");
       metrics.seriesOf(server, model).ended("done", 1, false);
       const text = metrics.text([engineAt(server)], undefined);
       const line = text.split("\n").find((each) => each.startsWith("vllm:num_incoming_requests_total{"));
