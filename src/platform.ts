@@ -12,12 +12,15 @@ import type { ProcessUsage, ReadHost } from "./core/host-usage.ts";
 import type { KubeFetch } from "./core/kube-fetch.ts";
 import type { RunProgram } from "./core/run-program.ts";
 
+/** 24.8 days: the runtime takes what is longer for no delay at all. */
+const MAX_DELAY_MS = 2 ** 31 - 1;
+
 /** The real clock. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   after: (delayMs, task) => {
-    const timer = setTimeout(task, delayMs);
+    const timer = setTimeout(task, Math.min(delayMs, MAX_DELAY_MS));
     timer.unref();
     return { [Symbol.dispose]: () => clearTimeout(timer) };
   },

@@ -106,6 +106,17 @@ describe("the real clock", () => {
   test("tells the time of day", () => {
     expect(Math.abs(systemClock.now() - new Date().getTime())).toBeLessThan(1000);
   });
+
+  test("does not take what is too long for the runtime for no delay at all", async () => {
+    const fired: number[] = [];
+    for (const delayMs of [2 ** 31, 1e12, Number.POSITIVE_INFINITY]) {
+      systemClock.after(delayMs, () => fired.push(delayMs));
+    }
+    const { promise, resolve } = Promise.withResolvers<void>();
+    systemClock.after(20, resolve);
+    await promise;
+    expect(fired).toEqual([]);
+  });
 });
 
 describe("the process's own streams", () => {
