@@ -6,8 +6,8 @@ const TAIL_BYTES = 4096;
 const SMALL_CHUNK = 32;
 
 const latin1 = (bytes: Bytes, length: number): string => {
-  const start = Math.max(0, bytes.length - length);
-  return Buffer.from(bytes.buffer, bytes.byteOffset + start, bytes.length - start).toString("latin1");
+  // Called on the bytes as they are: a view of them would cost more than the text.
+  return Buffer.prototype.toString.call(bytes, "latin1", Math.max(0, bytes.length - length));
 };
 
 /** The end of an answer, one character for each byte; `before` came just before `last`. */
