@@ -80,13 +80,14 @@ export const createAdmission = (
 
   return {
     check,
-    read: async (task) => {
+    read: (task) => {
       state.reading += 1;
-      try {
-        return await task();
-      } finally {
+      const end = (): void => {
         state.reading -= 1;
-      }
+      };
+      const reading = task();
+      reading.then(end, end);
+      return reading;
     },
     enter: (client) => {
       if (isFree() && places.depth() === 0) return take();

@@ -6,7 +6,7 @@ import type { SampleTrace } from "../core/request-trace.ts";
 import type { Peer } from "../proxy/client.ts";
 import type { RouterMetrics } from "../metrics/router-metrics.ts";
 import { requestIdOf } from "../proxy/request-id.ts";
-import type { Admitted } from "./app.ts";
+import type { App } from "./app.ts";
 import type { Clients, Connections } from "./client.ts";
 import { asRouterError, errorResponse } from "./error-response.ts";
 import { admit, probeWithoutHost } from "./gate.ts";
@@ -16,7 +16,7 @@ export type Entrance = (request: Request, server: Connections) => Promise<Respon
 
 /** What a way in is made of. */
 export interface EntranceDeps {
-  readonly app: { readonly fetch: (request: Request, admitted: Admitted) => Response | Promise<Response> };
+  readonly app: App;
   readonly clients: Clients;
   readonly clock: Pick<Clock, "monotonic">;
   readonly log: Log;
@@ -51,32 +51,33 @@ export const createEntrance = ({ sampleTrace, keyring, metrics, ...deps }: Entra
     metrics.authorized(name);
   };
 
-  const answer = async (request: Request, server: Connections, arrival: Arrival): Promise<Response> => {
-    const { requestId } = arrival;
-    try {
-      const probe = probeWithoutHost(request);
-      if (!probe) {
-        admit(request);
-        if (keyring && needsKey(request.url)) authorize(keyring, request.headers);
-      }
-      const client = clients.of(request, server, arrival);
-      const response = await app.fetch(probe ?? request, { requestId, client });
-      if (!response.headers.has("x-request-id")) response.headers.set("x-request-id", requestId);
-      return response;
-    } catch (error) {
-      const failure = request.signal.aborted
-        ? reasonOf(request.signal, error)
-        : asRouterError(error, requestId, log);
-      log.debug(`Request ${requestId} ended with ${failure.code}: ${failure.message}`);
-      return errorResponse(failure, requestId);
+  const answer = (request: Request, server: Connections, arrival: Arrival): Response | Promise<Response> => {
+    const probe = probeWithoutHost(request);
+    if (!probe) {
+      admit(request);
+      if (keyring && needsKey(request.url)) authorize(keyring, request.headers);
     }
+    const client = clients.of(request, server, arrival);
+    return app.fetch(probe ?? request, { requestId: arrival.requestId, client });
+  };
+
+  const refuse = ({ signal }: Request, requestId: string, error: unknown): Response => {
+    const failure = signal.aborted ? reasonOf(signal, error) : asRouterError(error, requestId, log);
+    log.debug(`Request ${requestId} ended with ${failure.code}: ${failure.message}`);
+    return errorResponse(failure, requestId);
   };
 
   return async (request, server) => {
     const arrivedAt = clock.monotonic();
     const trace = sampleTrace?.(arrivedAt);
     const requestId = requestIdOf(request.headers);
-    const response = await answer(request, server, { arrivedAt, trace, requestId });
+    let response: Response;
+    try {
+      response = await answer(request, server, { arrivedAt, trace, requestId });
+      if (!response.headers.has("x-request-id")) response.headers.set("x-request-id", requestId);
+    } catch (error) {
+      response = refuse(request, requestId, error);
+    }
     trace?.answered(response.status);
     if (isClosing()) response.headers.set("connection", "close");
     return response;
