@@ -169,8 +169,11 @@ test.each<Case>([
     const before = wire.engine.requests.length;
     using client = wire.send(bytes);
     expect(statusesOf(await client.closed())).toEqual([400]);
-    expect(await wire.reached(before)).toEqual(["POST /v1/completions HTTP/1.1"]);
-    expect(wire.engine.requests[before]?.body.toString()).toBe(body);
+    // None where the connection is closed before the request is on its way.
+    const reached = await wire.reached(before);
+    expect(["", "POST /v1/completions HTTP/1.1"]).toContain(reached.join());
+    const bodies = reached.map((_line, nth) => wire.engine.requests[before + nth]?.body.toString());
+    expect(bodies).toEqual(reached.map(() => body));
   },
 );
 
