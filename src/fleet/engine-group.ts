@@ -28,6 +28,8 @@ export interface EngineGroup {
   readonly missing: (model: string) => RouterError;
   /** Whether less than half of a model's engines are left: a request is sent to them once. */
   readonly isPanic: (model: string) => boolean;
+  /** Whether an engine is there but does not pass its checks, while another one can serve the model. */
+  readonly isLeftBehind: (endpointId: string, model: string) => boolean;
   /** The model that is meant where a request names none: the only one that any engine serves, awake or not. */
   readonly onlyModel: () => string | undefined;
   /** Whether any engine has ever served the model. */
@@ -84,6 +86,11 @@ export const createEngineGroup = (
         ? UNAVAILABLE[role]
         : (["no_endpoint", `Model '${model}' is temporarily unavailable. Please try again later.`] as const);
       return new RouterError(code, message);
+    },
+    isLeftBehind: (endpointId, model) => {
+      const { members = [], able } = poolOf(model) ?? {};
+      if (!able || !members.includes(endpointId)) return false;
+      return !able.some(({ endpoint }) => endpoint.id === endpointId);
     },
     isPanic: (model) => {
       const pool = poolOf(model);

@@ -73,7 +73,7 @@ export const createAttempts = ({ requests, metrics, deadlines, onEnded, clock, l
     const ticket = requests.begin(endpoint.id, series, watcher);
     client.allowSilence();
     const { signal } = client;
-    const progress = deadlines.begin({ call, client, url: endpoint.url, ticket });
+    const progress = deadlines.begin({ call, client, endpoint, model, ticket });
 
     let isOver = false;
     const end = (outcome: RequestOutcome, phase: EndPhase): void => {

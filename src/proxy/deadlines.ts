@@ -1,5 +1,6 @@
 import type { Clock } from "../core/clock.ts";
 import type { DeadlineLimits } from "../core/deadline-limits.ts";
+import type { Endpoint } from "../core/endpoint.ts";
 import type { EngineReach } from "../core/engine-reach.ts";
 import { requestTimeout, RouterError } from "../core/errors.ts";
 import type { Ticket } from "../stats/request-ledger.ts";
@@ -12,8 +13,9 @@ import { createWatch, type Watching } from "./watch.ts";
 interface Subject {
   readonly call: Pick<Call, "field" | "isReplaySafe">;
   readonly client: Pick<Client, "dueAt" | "interrupt">;
-  /** Base URL of the engine. */
-  readonly url: string;
+  readonly endpoint: Pick<Endpoint, "id" | "url">;
+  /** The model that is served, an alias resolved. */
+  readonly model: string;
   readonly ticket: Pick<Ticket, "lastAt">;
 }
 
@@ -48,6 +50,8 @@ export interface Deadlines {
 interface DeadlineDeps {
   readonly clock: Clock;
   readonly reach: EngineReach;
+  /** Whether an engine fails its checks while another one could answer for the model. */
+  readonly isLeftBehind: (endpointId: string, model: string) => boolean;
 }
 
 /** A stream may pause for so many times the connect limit before its engine must prove that it is there. */
@@ -63,6 +67,8 @@ const gone = (): RouterError =>
     "upstream_reset",
     "The engine has not answered, and new connections to it go unanswered too.",
   );
+const unwell = (): RouterError =>
+  new RouterError("upstream_reset", "The engine has not answered, and does not pass its health checks.");
 const stalledClient = (): RouterError =>
   new RouterError("client_stalled", "The client took nothing of its answer for too long.");
 
@@ -78,7 +84,10 @@ const quietSince = ({ phase, ticket, resumedAt, sentAt }: Progress): number =>
   phase === "chunks" ? Math.max(ticket.lastAt(), resumedAt) : sentAt;
 
 /** Creates the watch over attempts; one that takes too long is interrupted with the reason. */
-export const createDeadlines = (limits: DeadlineLimits, { reach, clock }: DeadlineDeps): Deadlines => {
+export const createDeadlines = (
+  limits: DeadlineLimits,
+  { reach, clock, isLeftBehind }: DeadlineDeps,
+): Deadlines => {
   const { connectMs, headMs, firstChunkMs, chunkIdleMs, clientStallMs } = limits;
   const isSilent = createReachability({ timeoutMs: connectMs }, { reach, clock });
   const soonestMs = Math.min(connectMs, headMs, firstChunkMs);
@@ -103,19 +112,22 @@ export const createDeadlines = (limits: DeadlineLimits, { reach, clock }: Deadli
     attempt.client.interrupt(reason);
   };
 
-  /** Gives an attempt up if new connections go unanswered as well while it does not move. */
+  /** Gives an attempt up that does not move if new connections go unanswered as well, or its engine is unwell. */
   const probe = async (attempt: Progress): Promise<void> => {
     const since = quietSince(attempt);
     if (since !== attempt.unansweredSince) attempt.unanswered = 0;
     attempt.unansweredSince = since;
     attempt.isProbing = true;
-    const silent = await isSilent(attempt.url);
+    const silent = await isSilent(attempt.endpoint.url);
     attempt.isProbing = false;
     if (attempt.phase === "over") return;
     attempt.unanswered = silent ? attempt.unanswered + 1 : 0;
     const isQuiet = quietSince(attempt) === since && attempt.stalledAt === undefined;
     const isReplaceable = attempt.phase !== "chunks" && attempt.call.isReplaySafe;
     if (isQuiet && attempt.unanswered >= (isReplaceable ? 1 : SURE)) return interrupt(attempt, gone());
+    // A process that hangs still has its connections taken by the system.
+    if (isQuiet && isReplaceable && isLeftBehind(attempt.endpoint.id, attempt.model))
+      return interrupt(attempt, unwell());
     attempt.nextProbeAt = clock.monotonic() + (attempt.unanswered > 0 ? 0 : connectMs);
     reconsider(attempt);
   };
@@ -140,13 +152,14 @@ export const createDeadlines = (limits: DeadlineLimits, { reach, clock }: Deadli
   };
 
   return {
-    begin: ({ call, client, url, ticket }) => {
+    begin: ({ call, client, endpoint, model, ticket }) => {
       const sentAt = clock.monotonic();
       const requestAt = client.dueAt;
       const attempt: Progress = {
         call,
         client,
-        url,
+        endpoint,
+        model,
         ticket,
         sentAt,
         requestAt,

@@ -83,7 +83,7 @@ const describe = ({ answer, error }: Outcome): string =>
 export const createForward = (deps: ForwardDeps): Forward => {
   const { requests, room, prefill } = deps;
   const { fleet, policy, metrics, aliases, countsStreams, maxAttempts, fetch, clock, log, onRouted } = deps;
-  const deadlines = createDeadlines(deps.limits, deps);
+  const deadlines = createDeadlines(deps.limits, { ...deps, isLeftBehind: fleet.isLeftBehind });
   const begin = createAttempts({
     ...deps,
     deadlines,

@@ -109,13 +109,15 @@ describe("one of three engines under load", () => {
     expect(statuses.filter((status) => status !== 200)).toEqual([]);
   }, 60_000);
 
-  test("is frozen: those that come then are served by the others, and it gets its share when it goes on", async () => {
+  test("is frozen: those on it and those that come then are served by the others, and it gets its share when it goes on", async () => {
     await using frozen = await startEngine();
     await using second = await startEngine();
     await using third = await startEngine();
     await using router = await startOver([frozen, second, third], ["--slow-start-secs=0"]);
     frozen.child.kill("SIGSTOP");
+    const caught = Array.from({ length: 9 }, async () => chat(router));
     await router.child.until(new RegExp(`WARNING: Engine ${frozen.url} is unhealthy.*no answer in 0.3 s`));
+    expect((await Promise.all(caught)).filter((status) => status !== 200)).toEqual([]);
     const statuses = await Promise.all(Array.from({ length: 30 }, async () => chat(router)));
     expect(statuses.filter((status) => status !== 200)).toEqual([]);
     expect(await stateOf(router, frozen)).toBe("unhealthy");

@@ -34,6 +34,47 @@ const failureOf = async (given: Given, fields = {}, headers = {}, isReplaySafe =
   return { ...started, ms, answer };
 };
 
+describe("an engine that hangs while its host takes connections", () => {
+  const reach: EngineReach = async () => true;
+  /** The checks say after 7 s that these engines are down. */
+  const checks = (clock: () => number, ...down: readonly string[]) => {
+    const well = { engines: new Set<string>(), models: new Set<string>() };
+    const unwell = { engines: new Set(down), models: new Set<string>() };
+    return {
+      get excluded() {
+        return clock() < 7000 ? well : unwell;
+      },
+    };
+  };
+  const deadlines = { connectMs: 2000, firstChunkMs: 900_000 };
+  const waitOn = async (engines: readonly Behaviour[], down: readonly string[], isReplaySafe = true) => {
+    let now = (): number => 0;
+    const health = checks(() => now(), ...down);
+    const given = { engines, reach, deadlines, health, maxAttempts: 2 };
+    const started = start(given);
+    now = started.clock.monotonic;
+    const pending = started.send(isReplaySafe, {}, {});
+    for (await settle(); Bun.peek.status(pending) === "pending" && now() < 60_000; await settle())
+      started.clock.advance(10);
+    return { ms: now(), status: Bun.peek.status(pending), sent: started.sent };
+  };
+
+  test("loses what waits for its first byte to another one, soon after its checks say so", async () => {
+    const { ms, status, sent } = await waitOn([silent, whole], ["e0"]);
+    expect([status, sent]).toEqual(["fulfilled", ["e0", "e1"]]);
+    expect(ms).toBeWithin(7000, 9100);
+  });
+
+  test.each<[string, readonly Behaviour[], readonly string[], boolean]>([
+    ["nobody else is left", [silent, whole], ["e0", "e1"], true],
+    ["another one is down", [silent, whole], ["e1"], true],
+    ["it may not be sent again", [silent, whole], ["e0"], false],
+  ])("keeps it where %s", async (_where, engines, down, isReplaySafe) => {
+    const { ms, status, sent } = await waitOn(engines, down, isReplaySafe);
+    expect([ms, status, sent]).toEqual([60_000, "pending", ["e0"]]);
+  });
+});
+
 describe("an engine that does not answer", () => {
   test("has the time for a first chunk where no stream was asked for, that for a head where one was", async () => {
     const deadlines = { headMs: 5000, firstChunkMs: 30_000 };

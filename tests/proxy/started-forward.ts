@@ -5,6 +5,7 @@ import type { EngineFetch } from "../../src/core/engine-fetch.ts";
 import type { Endpoint } from "../../src/core/endpoint.ts";
 import { RouterError } from "../../src/core/errors.ts";
 import { createFleet } from "../../src/fleet/fleet.ts";
+import type { Excluded } from "../../src/health/engine-health.ts";
 import { createClients } from "../../src/http/client.ts";
 import { readCall } from "../../src/proxy/call.ts";
 import { dueAt } from "../../src/proxy/deadlines.ts";
@@ -59,6 +60,8 @@ interface Given {
   readonly reach?: EngineReach;
   /** Round robin unless it is given. */
   readonly policy?: RoutingPolicy;
+  /** What does not pass its checks, as it is when asked for. */
+  readonly health?: { readonly excluded: Excluded };
   /** Requests that wait on each engine as it says itself. */
   readonly waiting?: readonly (number | undefined)[];
 }
@@ -84,6 +87,8 @@ export const start = ({ engines, maxAttempts = 1, policy = roundRobin.create(), 
         return length === undefined ? undefined : { waiting: length };
       },
     },
+    undefined,
+    given.health && { health: given.health },
   );
   const sent: string[] = [];
   const fetch: EngineFetch = async (url, { signal }) => {

@@ -44,6 +44,7 @@ export const engineFaults: Readonly<Record<string, Row>> = {
     what: "vanish without a word",
     tests: [
       "proxy/deadlines.test.ts: an engine whose host is silent",
+      "proxy/deadlines.test.ts: loses what waits for its first byte to another one",
       "health/checker.test.ts: is settled about what accepts and says nothing 6 s after it first asked",
     ],
     missing: `${NAMESPACE}; silence stands for it.`,
@@ -66,7 +67,7 @@ export const engineFaults: Readonly<Record<string, Row>> = {
   U11: {
     what: "freeze",
     tests: [
-      "e2e/outliers.test.ts: is frozen: those that come then are served by the others",
+      "e2e/outliers.test.ts: is frozen: those on it and those that come then are served by the others",
       "e2e/health.test.ts: an engine that is frozen",
       "integration/deadlines.test.ts: a stream that stops is cut with its reason",
     ],
