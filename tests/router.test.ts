@@ -16,7 +16,7 @@ const configFor = (urls: readonly string[]): Config => ({
   routing: routingBy("roundrobin"),
   maxReroutes: 1,
   requestStatsWindowSeconds: 60,
-  countsStreams: true,
+  countsStreams: false,
 });
 
 test("an observer is told of every choice: which engine, why, for which model and attempt", async () => {

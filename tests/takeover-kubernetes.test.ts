@@ -18,7 +18,7 @@ const configFor = (discovery: Discovery): Config => ({
   routing: routingBy("roundrobin"),
   maxReroutes: 0,
   requestStatsWindowSeconds: 60,
-  countsStreams: true,
+  countsStreams: false,
 });
 
 const urlOf = (nth: number): string => `http://10.0.0.${nth}:8000`;

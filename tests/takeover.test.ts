@@ -23,7 +23,7 @@ const configFor = (
   routing,
   maxReroutes: 0,
   requestStatsWindowSeconds: 60,
-  countsStreams: true,
+  countsStreams: false,
 });
 
 const serve = (url: string) => ({ url, models: ["m"] });

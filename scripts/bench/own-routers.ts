@@ -47,9 +47,9 @@ export const rivals: readonly Contender[] = [
     launch: router(...session, "--log-level", "warning"),
   },
   {
-    name: "router-uncounted",
-    summary: "vllm-router, session routing, --disable-stream-usage",
-    launch: router(...session, "--disable-stream-usage"),
+    name: "router-counting",
+    summary: "vllm-router, session routing, --count-stream-usage",
+    launch: router(...session, "--count-stream-usage"),
   },
 ];
 

@@ -273,7 +273,7 @@ export const parseConfig = ({
       maxReroutes: values.maxInstanceFailoverRerouteAttempts,
       deadlines: deadlinesOf(values),
       requestStatsWindowSeconds: values.requestStatsWindow,
-      countsStreams: !values.disableStreamUsage,
+      countsStreams: values.countStreamUsage,
       answerFields: {
         endpoint: values.endpointHeader,
         reason: values.reasonHeader,

@@ -113,7 +113,7 @@ export const startFleet = async (
           : routingBy("session", { sessionKey: sessionHeader }),
         maxReroutes: 0,
         requestStatsWindowSeconds: 60,
-        countsStreams: true,
+        countsStreams: false,
       },
       { clock, fetch, reach, random, log, onRouted },
     ),

@@ -111,7 +111,7 @@ const own = [
   "queue-timeout-seconds",
   "drain-timeout-seconds",
   "disable-health-check",
-  "disable-stream-usage",
+  "count-stream-usage",
   "disable-circuit-breaker",
   "cb-failure-threshold",
   "cb-success-threshold",

@@ -59,6 +59,7 @@ describe("the compiled router's metrics, in front of a simulated engine", () => 
     await using router = await startRouterProcess([
       ...staticArgs([["m", engine.url]]),
       "--routing-logic=roundrobin",
+      "--count-stream-usage",
     ]);
     const response = await post(router.url, path, body);
     expect(response.status).toBe(200);

@@ -281,7 +281,7 @@ describe("a router that takes over", () => {
     await sendUntil(first, /WARNING: Engine \S+ gets no requests/);
     const asked = bad.asked();
     const previous = first.router.legacy();
-    await using second = startOver([bad, good], { previous, countsStreams: false });
+    await using second = startOver([bad, good], { previous, countsStreams: true });
     const { value } = await metricsOf(second);
     expect(value("vllm_router_engine_state", { server: bad.url, state: "serving" })).toBe(0);
     await statuses(second, 10);

@@ -33,7 +33,11 @@ const ask = async (
   engine: Awaited<ReturnType<typeof startRawEngine>>,
   { body = BODY, ...options }: { body?: string; countsStreams?: boolean } = {},
 ) => {
-  await using router = startRouter({ backends: [{ url: engine.url, models: ["m"] }], ...options });
+  await using router = startRouter({
+    backends: [{ url: engine.url, models: ["m"] }],
+    countsStreams: true,
+    ...options,
+  });
   using client = sendRaw(
     router.port,
     rawPost("/v1/completions", body, ["Connection: close", "Accept-Encoding: gzip"]),
@@ -77,7 +81,7 @@ describe("a stream whose client did not ask for usage", () => {
     const engine = await startRawEngine((socket) =>
       socket.write(STREAM_HEAD + rawChunk(token("a")) + rawChunk(part)),
     );
-    await using router = startRouter({ backends: [{ url: engine.url, models: ["m"] }] });
+    await using router = startRouter({ backends: [{ url: engine.url, models: ["m"] }], countsStreams: true });
     using client = sendRaw(router.port, rawPost("/v1/completions", BODY));
     await client.until(/"a"/);
     await engine[Symbol.asyncDispose]();
@@ -104,7 +108,7 @@ test("a stream that an engine compresses all the same is passed on as it is", as
     socket.write(zipped);
     socket.write("\r\n0\r\n\r\n");
   });
-  await using router = startRouter({ backends: [{ url: engine.url, models: ["m"] }] });
+  await using router = startRouter({ backends: [{ url: engine.url, models: ["m"] }], countsStreams: true });
   const headers = { "content-type": "application/json" };
   const response = await fetch(`${router.url}/v1/completions`, { method: "POST", headers, body: BODY });
   expect(await response.text()).toBe(token("a") + usageEvent + DONE);
@@ -114,7 +118,7 @@ test("an attempt on another engine asks for usage as well, and hides it", async 
   await using failing = await startRawEngine((socket) => socket.resetAndDestroy());
   await using engine = await startEngine((usage) => [token("a"), usage, DONE]);
   const backends = [failing, engine].map(({ url }) => ({ url, models: ["m"] }));
-  await using router = startRouter({ backends, maxReroutes: 1 });
+  await using router = startRouter({ backends, maxReroutes: 1, countsStreams: true });
   for (const turn of [1, 2]) {
     using client = sendRaw(router.port, rawPost("/v1/completions", BODY, ["Connection: close"]));
     expect([turn, eventsOf(await client.closed())]).toEqual([turn, token("a") + DONE]);

@@ -79,7 +79,7 @@ export const startRouter = (options: TestRouterOptions): TestRouter => {
     maxReroutes: options.maxReroutes ?? 0,
     deadlines: { ...noLimits, ...options.deadlines },
     requestStatsWindowSeconds: 60,
-    countsStreams: options.countsStreams ?? true,
+    countsStreams: options.countsStreams ?? false,
     ...(options.answerFields && { answerFields: options.answerFields }),
     engineStatsIntervalSeconds: options.engineStatsIntervalSeconds,
     logStatsIntervalSeconds: options.logStatsIntervalSeconds,
