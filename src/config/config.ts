@@ -6,7 +6,7 @@ import type { DeadlineLimits } from "../core/deadline-limits.ts";
 import type { HealthOptions } from "../health/engine-health.ts";
 import type { OutlierOptions } from "../health/outliers.ts";
 import type { PanicMode } from "../health/pool.ts";
-import { type RoutingConfig, policyOptions, rolesBy } from "../routing/index.ts";
+import { type RoutingConfig, policyOptions } from "../routing/index.ts";
 import { resolveAccess } from "./access.ts";
 import type { ConfiguredBackend } from "./backends.ts";
 import { chosenDiscovery, chosenLogic, findConflicts, isAvailable } from "./checks.ts";
@@ -15,8 +15,10 @@ import { type DynamicConfig, describeDynamicConfig } from "./dynamic-config.ts";
 import type { KeyFileReading } from "./key-files.ts";
 import { type RouterOptionValues, routerOptions } from "./options.ts";
 import type { Problem } from "./problem.ts";
+import { deadlinesOf, healthOf, kubernetesOf, outliersOf } from "./sections.ts";
 import { type Settings, nameOf, readOptions } from "./sources.ts";
 import { resolveStaticDiscovery } from "./static-discovery.ts";
+import { findIdle, findIneffective } from "./warnings.ts";
 
 /** Where errors and traces are sent. */
 interface SentryConfig {
@@ -100,98 +102,6 @@ interface Input {
   /** The value of `VLLM_API_KEY`, which vLLM's own tools name. */
   readonly engineApiKey?: string | undefined;
 }
-
-// Whoever reports errors with the reference passes these, so they are no errors.
-const ineffective = {
-  sentryProfileSessionSampleRate: "the runtime has no profiler for Sentry",
-} as const;
-
-const inCluster = "engines are found in the cluster";
-const ineffectiveInCluster = {
-  staticBackends: inCluster,
-  staticModels: inCluster,
-  staticModelLabels: inCluster,
-  staticModelTypes: inCluster,
-  staticBackendApiKeys: `${inCluster}, each of which gets VLLM_API_KEY`,
-  staticBackendHealthChecks: `${inCluster}, where --health-check-endpoint is asked`,
-} as const;
-
-const findIneffective = (settings: Settings, kind: string | undefined): readonly string[] =>
-  Object.entries({ ...ineffective, ...(kind === "k8s" && ineffectiveInCluster) }).flatMap(
-    ([property, sentence]) => {
-      const setting = settings.get(property);
-      return setting && setting.source !== "default" ? [`${setting.name} has no effect: ${sentence}`] : [];
-    },
-  );
-
-/** Engines that no request can reach, because they have no role among those that have. */
-const findIdle = (backends: readonly ConfiguredBackend[], routing: RoutingConfig): readonly string[] => {
-  const roleOf = rolesBy(routing);
-  return backends.flatMap((backend) =>
-    !roleOf || roleOf(backend)
-      ? []
-      : [
-          `${backend.url} gets no requests: its label is neither in --prefill-model-labels nor in --decode-model-labels`,
-        ],
-  );
-};
-
-const healthOf = (values: RouterOptionValues): HealthOptions => {
-  const thresholds = { fall: values.healthFailureThreshold, rise: values.healthSuccessThreshold };
-  return {
-    ...(!values.disableHealthCheck && {
-      liveness: {
-        path: values.healthCheckEndpoint,
-        intervalMs: values.healthCheckIntervalSecs * 1000,
-        timeoutMs: values.healthCheckTimeoutSecs * 1000,
-        thresholds,
-      },
-    }),
-    ...(values.staticBackendHealthChecks && {
-      models: {
-        intervalMs: values.staticBackendHealthCheckInterval * 1000,
-        timeoutMs: values.staticBackendHealthCheckTimeoutSeconds * 1000,
-        thresholds,
-      },
-    }),
-  };
-};
-
-const kubernetesOf = (values: RouterOptionValues): DiscoveryConfig<never> => ({
-  kind: "k8s",
-  type: values.k8sServiceDiscoveryType ?? "pod-ip",
-  namespace: values.k8sNamespace,
-  labelSelector: values.k8sLabelSelector,
-  port: values.k8sPort,
-  watchTimeoutSeconds: values.k8sWatcherTimeoutSeconds,
-  askTimeoutSeconds: values.backendHealthCheckTimeoutSeconds,
-});
-
-const outliersOf = (values: RouterOptionValues): NonNullable<Config["outliers"]> => ({
-  ...(!values.disableCircuitBreaker && {
-    breaker: {
-      failureThreshold: values.cbFailureThreshold,
-      successThreshold: values.cbSuccessThreshold,
-      ejectionMs: values.cbTimeoutDurationSecs * 1000,
-      windowMs: values.cbWindowDurationSecs * 1000,
-    },
-  }),
-  slowStartMs: values.slowStartSecs * 1000,
-  panicMode: values.panicMode,
-});
-
-/** Zero is how an operator writes that there is no limit. */
-const limitMs = (seconds: number): number => (seconds === 0 ? Number.POSITIVE_INFINITY : seconds * 1000);
-
-const deadlinesOf = (values: RouterOptionValues): DeadlineLimits => ({
-  bodyMs: limitMs(values.requestBodyTimeoutSeconds),
-  connectMs: limitMs(values.upstreamConnectTimeoutSeconds),
-  headMs: limitMs(values.upstreamHeadTimeoutSeconds),
-  firstChunkMs: limitMs(values.upstreamFirstChunkTimeoutSeconds),
-  chunkIdleMs: limitMs(values.upstreamChunkIdleTimeoutSeconds),
-  requestMs: limitMs(values.requestTimeoutSeconds),
-  clientStallMs: limitMs(values.clientStallTimeoutSeconds),
-});
 
 /** The configuration file that settings name. */
 export const configFileOf = (settings: Settings): ConfigFile | undefined => {

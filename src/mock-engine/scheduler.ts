@@ -1,4 +1,5 @@
-import { createBlockPool, type Block } from "./prefix-cache.ts";
+import { createBlockPool } from "./prefix-cache.ts";
+import { createSequenceBlocks } from "./sequence-blocks.ts";
 import type { Sequence, SequenceSpec } from "./sequence.ts";
 
 /** What bounds a step and how long it takes. */
@@ -61,6 +62,7 @@ export interface Scheduler {
 export const createScheduler = (config: SchedulerConfig): Scheduler => {
   const { blockSize } = config;
   const pool = createBlockPool(config.numGpuBlocks - 1);
+  const { extend, drop, decodeMore } = createSequenceBlocks(pool, blockSize);
   const waiting: Sequence[] = [];
   const running: Sequence[] = [];
   let batch: Sequence[] = [];
@@ -68,32 +70,6 @@ export const createScheduler = (config: SchedulerConfig): Scheduler => {
   let preemptions = 0;
   let prefixQueries = 0;
   let prefixHits = 0;
-
-  const sealFullBlocks = (sequence: Sequence): void => {
-    const full = Math.floor(sequence.computed / blockSize);
-    for (; sequence.sealed < full; sequence.sealed += 1) {
-      const block = sequence.blocks[sequence.sealed];
-      const hash = sequence.blockHashes[sequence.sealed];
-      if (block && hash !== undefined) pool.seal(block, hash);
-    }
-  };
-
-  const drop = (sequence: Sequence): void => {
-    pool.release(sequence.blocks);
-    sequence.computed = 0;
-    sequence.sealed = 0;
-  };
-
-  /** Books `tokens` more tokens for a sequence; false when the cache is full. */
-  const extend = (sequence: Sequence, tokens: number, matched: readonly Block[]): boolean => {
-    const start = sequence.computed + matched.length * blockSize;
-    const needed = Math.ceil((start + tokens) / blockSize) - sequence.blocks.length - matched.length;
-    if (!pool.allocate(sequence.blocks, matched, needed)) return false;
-    sequence.sealed += matched.length;
-    sequence.computed = start + tokens;
-    sealFullBlocks(sequence);
-    return true;
-  };
 
   /** Recomputation is vLLM's only answer to a full cache: the youngest sequence starts over. */
   const preemptYoungest = (): Sequence | undefined => {
@@ -122,29 +98,6 @@ export const createScheduler = (config: SchedulerConfig): Scheduler => {
     sequence.status = "running";
     running.push(sequence);
     return isFetched ? 1 : tokens;
-  };
-
-  /** Adds as many tokens to each sequence of the batch; blocks are taken and filled in the order of single steps. */
-  const decodeMore = (tokens: number): void => {
-    const turns: { readonly step: number; readonly sequence: Sequence; readonly computed: number }[] = [];
-    for (const sequence of batch) {
-      const { computed: start } = sequence;
-      const addTurn = (step: number): void => {
-        if (step <= tokens) turns.push({ step, sequence, computed: start + step });
-      };
-      const full = blockSize - (start % blockSize);
-      if (full === blockSize) addTurn(1);
-      for (let step = full; step <= tokens; step += blockSize) {
-        addTurn(step);
-        addTurn(step + 1);
-      }
-    }
-    turns.sort((one, other) => one.step - other.step);
-    for (const { sequence, computed } of turns) extend(sequence, computed - sequence.computed, []);
-    for (const sequence of batch) {
-      sequence.emitted += tokens;
-      extend(sequence, sequence.promptTokens + sequence.emitted - sequence.computed, []);
-    }
   };
 
   const remove = (from: Sequence[], sequence: Sequence): void => {
@@ -236,7 +189,7 @@ export const createScheduler = (config: SchedulerConfig): Scheduler => {
     },
 
     finishStep: (steps = 1) => {
-      if (steps > 1) decodeMore(steps - 1);
+      if (steps > 1) decodeMore(batch, steps - 1);
       const progressed: Sequence[] = [];
       for (const sequence of batch) {
         const isWhole = sequence.computed === sequence.promptTokens + sequence.emitted;
