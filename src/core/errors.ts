@@ -80,10 +80,11 @@ export const errorTable = {
     meaning: "A defect of the router; the log has the details under the request id.",
   },
   upstream_unreachable: {
-    status: 502,
-    type: "upstream_error",
+    status: 503,
+    type: "service_unavailable_error",
     isRetryable: true,
-    meaning: "No connection to the engine could be made.",
+    meaning:
+      "No connection could be made to any of the engines that were tried, so that none got the request; try again.",
   },
   upstream_reset: {
     status: 502,

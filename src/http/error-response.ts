@@ -36,6 +36,7 @@ const FIELDS: Readonly<Partial<Record<ErrorCode, Readonly<Record<string, string>
   router_shutdown: TRY_AGAIN_SOON,
   method_not_allowed: { allow: "GET, POST" },
   no_endpoint: TRY_AGAIN_LATER,
+  upstream_unreachable: TRY_AGAIN_LATER,
   prefill_unavailable: TRY_AGAIN_LATER,
   decode_unavailable: TRY_AGAIN_LATER,
 };

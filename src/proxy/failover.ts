@@ -96,7 +96,8 @@ export const createFailover =
         if (next.isCounted) {
           // Too few are left to be asked twice.
           permit = fleet.isPanic(model) ? undefined : budget.take(now, inFlight());
-          if (!permit) return "pointless";
+          // What no engine got is no load on them: its client may come again.
+          if (!permit) return failures.every((each) => each === "unsent") ? "over" : "pointless";
         }
         if (next.to === "same") {
           await wait(repeatDelayMs(failures.length, random));

@@ -76,6 +76,9 @@ type Outcome =
 
 type Made = Outcome & { readonly attempt: Attempt };
 
+/** How much a client learns from it: more from what an engine says than from its silence, and least where none was reached. */
+const telling = ({ answer, failure }: Outcome): number => (answer ? 2 : failure === "unsent" ? 0 : 1);
+
 const describe = ({ answer, error }: Outcome): string =>
   answer ? `The engine answered with status ${answer.status}.` : describeError(error);
 
@@ -235,8 +238,7 @@ export const createForward = (deps: ForwardDeps): Forward => {
       log.warning(
         `Request ${call.id} failed on ${endpoint.url} (attempt ${number}/${maxAttempts}): ${describe(outcome)}`,
       );
-      // What an engine says of its failure tells the client more than that another was not reached.
-      if (answer || !last?.answer) last = { ...outcome, attempt };
+      if (!last || telling(outcome) >= telling(last)) last = { ...outcome, attempt };
       failover ??= failOver(call, model);
       const next = await failover.after({ endpoint, failure, answer });
       if (next !== "again") return conclude(last, waited.ms, next === "pointless");

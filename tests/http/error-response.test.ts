@@ -35,12 +35,11 @@ test("a body that was refused half-way ends its connection, and a refused method
 });
 
 test("client libraries are told when and whether to try again", () => {
-  const waiting = errorResponse(new RouterError("no_endpoint", MESSAGE), "r-1").headers;
-  expect(["retry-after", "retry-after-ms", "x-should-retry"].map((name) => waiting.get(name))).toEqual([
-    "5",
-    "5000",
-    "true",
-  ]);
+  for (const code of ["no_endpoint", "upstream_unreachable"] as const) {
+    const waiting = errorResponse(new RouterError(code, MESSAGE), "r-1").headers;
+    const fields = ["retry-after", "retry-after-ms", "x-should-retry"];
+    expect(fields.map((name) => waiting.get(name))).toEqual(["5", "5000", "true"]);
+  }
   const advice = (isPointless: boolean) =>
     errorResponse(new RouterError("upstream_reset", MESSAGE, { isPointless }), "r-1").headers.get(
       "x-should-retry",

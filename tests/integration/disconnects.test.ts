@@ -109,14 +109,22 @@ describe("an engine that fails before its first byte", () => {
     expect(await response.json()).toMatchObject({ error: { type: "upstream_error", param: null } });
   });
 
-  test("an engine that refuses connections is a 502, and its address stays inside", async () => {
+  test("an engine that refuses connections is a 503 that names a time, and its address stays inside", async () => {
     const engine = await startRawEngine(() => {});
     await engine[Symbol.asyncDispose]();
     await using router = startRouter({ backends: [{ url: engine.url, models: ["m"] }] });
     const response = await fetch(`${router.url}/v1/completions`, { method: "POST", body });
-    expect(response.status).toBe(502);
+    expect(response.status).toBe(503);
+    expect(["retry-after", "x-should-retry"].map((name) => response.headers.get(name))).toEqual([
+      "5",
+      "true",
+    ]);
     expect(response.headers.get("x-request-id")).not.toBeNull();
-    expect(await response.text()).not.toContain(String(engine.port));
+    const text = await response.text();
+    expect(JSON.parse(text)).toMatchObject({
+      error: { type: "service_unavailable_error", param: null, code: "upstream_unreachable" },
+    });
+    expect(text).not.toContain(String(engine.port));
   });
 
   test("what is not pure compute goes to no second engine once it was sent", async () => {

@@ -140,7 +140,7 @@ describe("what a request leaves behind", () => {
     for (const engine of engines) await engine[Symbol.asyncDispose]();
     for (const model of ["m", "never-seen", "nor-this"]) {
       using client = sendRaw(router.port, chat("whole", { model }));
-      expect(await client.closed()).toStartWith(model === "m" ? "HTTP/1.1 502" : "HTTP/1.1 404");
+      expect(await client.closed()).toStartWith(model === "m" ? "HTTP/1.1 503" : "HTTP/1.1 404");
     }
     const { value, labels } = await scrape(router);
     expect(value("vllm:num_incoming_requests_total", { model: "m" })).toBe(1);

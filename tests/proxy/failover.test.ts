@@ -117,6 +117,27 @@ test.each<[string, Behaviour]>([
   expect(sent).toEqual(["e0", "e1"]);
 });
 
+describe("a request that no engine answers", () => {
+  const refuses = failing("ECONNREFUSED");
+  const crashes = failing("ECONNRESET");
+
+  test("and none was reached for may be sent again, however little is left of the budget", async () => {
+    const { send, sent } = start({ engines: [refuses, refuses, refuses], maxAttempts: 3 });
+    for (let request = 0; request < 30; request += 1)
+      expect(await send()).toMatchObject({ code: "upstream_unreachable", isPointless: false });
+    // Of the first one, those that the budget allows in the same moment, and one of each that follows.
+    expect(sent.length).toBeLessThanOrEqual(3 + 10 + 29);
+  });
+
+  test.each<[string, readonly Behaviour[]]>([
+    ["before others were not reached", [crashes, refuses, refuses]],
+    ["after others were not reached", [refuses, refuses, crashes]],
+  ])("and one was lost with it, %s, was lost, since it may be why", async (_when, engines) => {
+    const { send } = start({ engines, maxAttempts: 3 });
+    expect(await send()).toHaveProperty("code", "upstream_reset");
+  });
+});
+
 test("with the budget spent the engine's answer is passed on, and its client told not to add to the load", async () => {
   const { send, sent, clock } = start({ engines: [saying(503), saying(503)], maxAttempts: 2 });
   for (let request = 0; request < 10; request += 1) expect(await send()).toHaveProperty("status", 503);

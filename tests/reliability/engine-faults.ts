@@ -7,7 +7,7 @@ export const engineFaults: Readonly<Record<string, Row>> = {
   U1: {
     what: "refuse connections",
     tests: [
-      "integration/disconnects.test.ts: an engine that refuses connections is a 502",
+      "integration/disconnects.test.ts: an engine that refuses connections is a 503 that names a time",
       "proxy/upstream.test.ts: because its port is closed",
       "proxy/next-attempt.test.ts: an engine that was not reached is replaced for nothing",
     ],

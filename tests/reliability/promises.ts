@@ -80,6 +80,7 @@ export const promises: Readonly<Record<string, Row>> = {
     tests: [
       "integration/outliers.test.ts: the answer is quick and plain, and service is back within one interval of an engine",
       "e2e/storms/outage.test.ts: service is back when one of them has passed its probes",
+      "integration/disconnects.test.ts: an engine that refuses connections is a 503 that names a time",
     ],
   },
   R12: {
