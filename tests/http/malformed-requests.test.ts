@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, describe, expect, test } from "bun:test";
 import {
   body,
   type Case,
@@ -11,15 +11,14 @@ import {
   startingWith,
   startWire,
   statusesOf,
-  type Wire,
   withHost,
 } from "./messages.ts";
 
-let wire: Wire;
-beforeAll(async () => {
-  wire = await startWire();
-});
+const wire = await startWire();
 afterAll(async () => wire[Symbol.asyncDispose]());
+
+/** All of a body in chunks but the empty line that ends it. */
+const ALL_BUT_END = chunked(`d\r\n${body}\r\n0\r\n`);
 
 const refused: Readonly<Record<number, readonly Case[]>> = {
   400: [
@@ -158,24 +157,32 @@ test.each<Case>([
 });
 
 // The runtime hands a body over with its last chunk, before it looks at what follows.
-test.each<Case>([
-  ["a trailer", chunked(`d\r\n${body}\r\n0\r\nX: 1\r\n\r\n`)],
-  ["a length in a trailer", chunked(`d\r\n${body}\r\n0\r\nContent-Length: 5\r\n\r\n${INNER}`)],
-  ["a request instead of a trailer", chunked(`d\r\n${body}\r\n0\r\n${INNER}\r\n\r\n`)],
-  ["a last chunk with a bare LF", chunked(`d\r\n${body}\r\n0\r\n\n${INNER}`)],
-])(
-  "a message that turns bad at its very end reaches an engine at most once, as it was until then: %s",
-  async (_what, bytes) => {
+describe.each<readonly [what: string, end: string]>([
+  ["a trailer", "X: 1\r\n\r\n"],
+  ["a length in a trailer", `Content-Length: 5\r\n\r\n${INNER}`],
+  ["a request instead of a trailer", `${INNER}\r\n\r\n`],
+  ["a last chunk with a bare LF", `\n${INNER}`],
+])("a message that turns bad at its very end: %s", (_what, end) => {
+  test("reaches an engine once, as it was until then, where its end comes after the answer", async () => {
     const before = wire.engine.requests.length;
-    using client = wire.send(bytes);
+    using client = wire.send(ALL_BUT_END);
+    await client.until(/\r\n\r\n\{"model":"m"\}$/);
+    client.socket.write(end);
+    expect(statusesOf(await client.closed())).toEqual([200, 400]);
+    expect(await wire.reached(before)).toEqual(["POST /v1/completions HTTP/1.1"]);
+    expect(wire.engine.requests[before]?.body.toString()).toBe(body);
+  });
+
+  test("reaches one at most once in one packet, since one thread sends it on while another closes", async () => {
+    const before = wire.engine.requests.length;
+    using client = wire.send(ALL_BUT_END + end);
     expect(statusesOf(await client.closed())).toEqual([400]);
-    // None where the connection is closed before the request is on its way.
     const reached = await wire.reached(before);
     expect(["", "POST /v1/completions HTTP/1.1"]).toContain(reached.join());
     const bodies = reached.map((_line, nth) => wire.engine.requests[before + nth]?.body.toString());
     expect(bodies).toEqual(reached.map(() => body));
-  },
-);
+  });
+});
 
 test("a body that ends with its length is followed by the next request, whatever it looks like", async () => {
   const before = wire.engine.requests.length;

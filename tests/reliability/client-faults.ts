@@ -61,7 +61,8 @@ export const clientFaults: Readonly<Record<string, Row>> = {
   C10: {
     what: "send several requests in one packet",
     tests: [
-      "http/odd-requests.test.ts: requests that come in one packet are answered in their order, or none is",
+      "http/odd-requests.test.ts: are answered in their order where the router answers them by itself",
+      "http/odd-requests.test.ts: and go to engines are not answered",
     ],
   },
   C11: {
