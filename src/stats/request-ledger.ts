@@ -1,4 +1,5 @@
 import type { Clock } from "../core/clock.ts";
+import { type FindCells, ownCells } from "../core/engine-cells.ts";
 import type {
   RequestObserver,
   RequestOutcome,
@@ -6,7 +7,7 @@ import type {
   RequestWatcher,
   TokenUsage,
 } from "../core/request-stats.ts";
-import { createWindow } from "../core/window.ts";
+import { type Account, ACCOUNT_CELLS, openAccount } from "./account.ts";
 
 /** One request's life on one endpoint. */
 export interface Ticket {
@@ -22,6 +23,12 @@ export interface Ticket {
   readonly end: (outcome?: RequestOutcome) => void;
 }
 
+interface LedgerOptions {
+  readonly windowMs: number;
+  /** Where the numbers of an endpoint are; those of this thread alone unless told otherwise. */
+  readonly find?: FindCells | undefined;
+}
+
 /** Exact accounting of what this router has sent to each endpoint. */
 export interface RequestLedger {
   readonly begin: (endpointId: string, observer?: RequestObserver, watcher?: RequestWatcher) => Ticket;
@@ -33,90 +40,30 @@ export interface RequestLedger {
 
 /** Accounts with rates and means over `windowMs`: fixed memory for each endpoint, O(1) for each event. */
 export const createRequestLedger = (
-  { windowMs }: { readonly windowMs: number },
+  { windowMs, find = ownCells(ACCOUNT_CELLS) }: LedgerOptions,
   { clock }: { readonly clock: Clock },
 ): RequestLedger => {
-  const open = () => {
-    const begun = createWindow(windowMs);
-    const firstTokens = createWindow(windowMs);
-    const gaps = createWindow(windowMs);
-    const latencies = createWindow(windowMs);
-    const lengths = createWindow(windowMs);
-    const account = {
-      begun,
-      firstTokens,
-      gaps,
-      latencies,
-      lengths,
-      inPrefill: 0,
-      inDecode: 0,
-      finished: 0,
-      failed: 0,
-      firstRequestAt: undefined as number | undefined,
-      lastDataAt: undefined as number | undefined,
-    };
-    const view: RequestStats = {
-      get inPrefill() {
-        return account.inPrefill;
-      },
-      get inDecode() {
-        return account.inDecode;
-      },
-      get qps() {
-        return account.firstRequestAt === undefined
-          ? undefined
-          : begun.count(clock.monotonic()) / (windowMs / 1000);
-      },
-      get finished() {
-        return account.finished;
-      },
-      get failed() {
-        return account.failed;
-      },
-      get firstRequestAt() {
-        return account.firstRequestAt;
-      },
-      get lastDataAt() {
-        return account.lastDataAt;
-      },
-      get timeToFirstTokenMs() {
-        return firstTokens.mean(clock.monotonic());
-      },
-      get interTokenMs() {
-        return gaps.mean(clock.monotonic());
-      },
-      get latencyMs() {
-        return latencies.mean(clock.monotonic());
-      },
-      get decodeLength() {
-        return lengths.mean(clock.monotonic());
-      },
-    };
-    return { account, view };
-  };
+  const accounts = new Map<string, Account>();
 
-  const accounts = new Map<string, ReturnType<typeof open>>();
-
-  const accountOf = (endpointId: string): ReturnType<typeof open> => {
+  const accountOf = (endpointId: string): Account => {
     const known = accounts.get(endpointId);
-    if (known) return known;
-    const opened = open();
+    const cells = find(endpointId, known?.cells);
+    if (known?.cells === cells) return known;
+    const opened = openAccount(cells, windowMs, clock);
     accounts.set(endpointId, opened);
     return opened;
   };
 
   return {
     begin: (endpointId, observer, watcher) => {
-      const { account } = accountOf(endpointId);
+      const account = accountOf(endpointId);
       const beganAt = clock.monotonic();
       let phase: "prefill" | "decode" | "over" = "prefill";
       let isStream = false;
       let lastAt = beganAt;
       let chunks = 0;
       let outputTokens: number | undefined;
-      account.firstRequestAt ??= beganAt;
-      account.inPrefill += 1;
-      account.begun.add(beganAt);
+      account.began(beganAt);
       observer?.began();
       watcher?.began();
       return {
@@ -124,10 +71,8 @@ export const createRequestLedger = (
           if (phase !== "prefill") return;
           phase = "decode";
           isStream = streams;
-          account.inPrefill -= 1;
-          account.inDecode += 1;
           lastAt = clock.monotonic();
-          account.lastDataAt = lastAt;
+          account.answered(lastAt);
           chunks = 1;
           if (!streams) return;
           account.firstTokens.add(lastAt, lastAt - beganAt);
@@ -137,7 +82,7 @@ export const createRequestLedger = (
         chunk: () => {
           if (phase !== "decode") return;
           const now = clock.monotonic();
-          account.lastDataAt = now;
+          account.data(now);
           if (isStream) {
             chunks += 1;
             account.gaps.add(now, now - lastAt);
@@ -154,13 +99,10 @@ export const createRequestLedger = (
         },
         end: (outcome = "done") => {
           if (phase === "over") return;
-          if (phase === "prefill") account.inPrefill -= 1;
-          else account.inDecode -= 1;
+          account.ended(phase, outcome);
           phase = "over";
           const now = clock.monotonic();
           const length = outputTokens ?? (isStream ? chunks : undefined);
-          if (outcome === "failed") account.failed += 1;
-          if (outcome === "done" || outcome === "refused") account.finished += 1;
           if (outcome === "done") {
             account.latencies.add(now, now - beganAt);
             if (length !== undefined) account.lengths.add(now, length);
@@ -172,8 +114,8 @@ export const createRequestLedger = (
     },
     of: (endpointId) => accountOf(endpointId).view,
     keepOnly: (endpointIds) => {
-      for (const [id, { account }] of accounts) {
-        if (!endpointIds.has(id) && account.inPrefill + account.inDecode === 0) accounts.delete(id);
+      for (const [id, { view }] of accounts) {
+        if (!endpointIds.has(id) && view.inPrefill + view.inDecode === 0) accounts.delete(id);
       }
     },
   };
