@@ -7,29 +7,23 @@ import type { EngineStats } from "./core/engine-stats.ts";
 import type { Log } from "./core/log.ts";
 import type { Discovery } from "./discovery/discovery.ts";
 import { createDiscovery } from "./discovery/index.ts";
-import { createFleet, type Fleet } from "./fleet/fleet.ts";
-import { createService } from "./fleet/service.ts";
+import { createAccounts, joinFleet, type JudgedAccounts } from "./engine-fleet.ts";
+import type { Fleet } from "./fleet/fleet.ts";
 import { createSleepStates, type SleepStates } from "./fleet/sleep-states.ts";
-import { createEngineHealth } from "./health/engine-health.ts";
+import { createEngineHealth, type Excluded } from "./health/engine-health.ts";
 import type { Health } from "./health/health.ts";
-import { createOutliers, type Outliers } from "./health/outliers.ts";
 import { isModelType } from "./health/payloads.ts";
 import type { KubeApi } from "./kubernetes/api.ts";
 import type { RouterMetrics } from "./metrics/router-metrics.ts";
-import { rolesBy } from "./routing/index.ts";
-import { createRequestLedger, type RequestLedger } from "./stats/request-ledger.ts";
+import type { RequestLedger } from "./stats/request-ledger.ts";
 import { createScraper, type Reading } from "./stats/scraper.ts";
 import { createStatsLog } from "./stats/stats-log.ts";
 
 /** What is known of engines that whoever takes over goes on with. */
-export interface EnginesLegacy {
-  readonly requests: RequestLedger;
+export interface EnginesLegacy extends JudgedAccounts {
   readonly sleep: SleepStates;
   /** By engine and model. */
   readonly health: Map<string, Health>;
-  /** What requests say of engines, and the options by which they were judged. */
-  readonly outliers: Outliers;
-  readonly outlierOptions: Config["outliers"];
   /** What engines said of themselves, by engine. */
   readonly readings: Map<string, Reading>;
   readonly endpoints: readonly Endpoint[];
@@ -37,7 +31,8 @@ export interface EnginesLegacy {
   readonly seen: Set<string>;
 }
 
-interface EnginesDeps {
+/** What engines are made with. */
+export interface EnginesDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly fetch: EngineFetch;
@@ -51,6 +46,18 @@ interface EnginesDeps {
   readonly onServing: (endpointIds: ReadonlySet<string>) => void;
 }
 
+/** What is known of engines but by requests; sets and lists are replaced whole by every change. */
+export interface EngineView {
+  readonly endpoints: readonly Endpoint[];
+  readonly asleep: ReadonlySet<string>;
+  readonly excluded: Excluded;
+  /** Monotonic milliseconds at which the probes of an engine last changed their mind. */
+  readonly changedAt: (endpointId: string) => number | undefined;
+  readonly hasSeen: (model: string) => boolean;
+  /** What an engine says of itself. */
+  readonly statsOf: (endpointId: string) => EngineStats | undefined;
+}
+
 /** The side of a router that faces engines: which there are, how they are, what they have to do. Disposing it ends its loops. */
 export interface Engines extends AsyncDisposable {
   readonly fleet: Fleet;
@@ -58,6 +65,8 @@ export interface Engines extends AsyncDisposable {
   readonly discovery: Discovery;
   /** What an engine says of itself. */
   readonly statsOf: (endpointId: string) => EngineStats | undefined;
+  /** As it is when asked for. */
+  readonly view: () => EngineView;
   /** As it is when asked for. */
   readonly legacy: () => EnginesLegacy;
 }
@@ -71,6 +80,13 @@ export const createEngines = (
   const parts = new AsyncDisposableStack();
   const { engineApiKey } = config;
   const backends = config.discovery.kind === "static" ? config.discovery.backends : [];
+  const states = previous?.health ?? new Map<string, Health>();
+  const changedAt = (id: string): number | undefined => states.get(id)?.changedAt;
+  const { requests, outliers } = createAccounts(
+    config,
+    { clock, log, random, onEjected: metrics.ejected, healthChangedAt: changedAt },
+    previous,
+  );
   const sleep = previous?.sleep ?? createSleepStates();
   const seen = previous?.seen ?? new Set<string>();
   const discovery = parts.use(
@@ -87,23 +103,8 @@ export const createEngines = (
       onFailure,
     }),
   );
-  const requests =
-    previous?.requests ??
-    createRequestLedger({ windowMs: config.requestStatsWindowSeconds * 1000 }, { clock });
   if (previous) sleep.keepOnly(new Set(discovery.endpoints.map(({ id }) => id)));
-  const states = previous?.health ?? new Map<string, Health>();
   const types = new Map(backends.map((backend) => [backend.url, backend.types]));
-  const isSameJudge =
-    previous !== undefined && Bun.deepEquals(previous.outlierOptions, config.outliers, true);
-  const outliers = isSameJudge
-    ? previous.outliers
-    : createOutliers(config.outliers ?? { slowStartMs: 0 }, {
-        clock,
-        log,
-        random,
-        healthChangedAt: (id) => states.get(id)?.changedAt,
-        onEjected: metrics.ejected,
-      });
   const health = parts.use(
     createEngineHealth(config.health ?? {}, {
       clock,
@@ -149,39 +150,9 @@ export const createEngines = (
       }));
     parts.use(createStatsLog({ intervalMs: logStatsIntervalSeconds * 1000, rows }, { clock, log }));
   }
-  let isOver = false;
-  parts.defer(() => {
-    isOver = true;
-  });
-  const fleet = createFleet(
-    discovery,
-    {
-      of: requests.of,
-      // Requests that are still under way here must not close the accounts of the router that took over.
-      keepOnly: (ids) => {
-        if (isOver) return;
-        requests.keepOnly(ids);
-        metrics.engines(ids);
-      },
-      serving: (ids) => {
-        if (!isOver) onServing(ids);
-      },
-      engine: statsOf,
-    },
-    sleep,
-    {
-      health,
-      roleOf: rolesBy(config.routing),
-      service: createService(
-        {
-          outliers,
-          panicMode: config.outliers?.panicMode ?? "route",
-          suspect: health.suspect,
-          isOver: () => isOver,
-        },
-        { random },
-      ),
-    },
+  const known = { discovery, sleep, health, statsOf };
+  const fleet = parts.use(
+    joinFleet(config, { ...known, requests, outliers }, { random, metrics, onServing }),
   );
 
   return {
@@ -189,6 +160,14 @@ export const createEngines = (
     requests,
     discovery,
     statsOf,
+    view: () => ({
+      endpoints: discovery.endpoints,
+      asleep: sleep.asleep,
+      excluded: health.excluded,
+      changedAt,
+      hasSeen: discovery.hasSeen,
+      statsOf,
+    }),
     legacy: () => ({
       requests,
       sleep,

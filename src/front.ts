@@ -33,8 +33,8 @@ interface FrontDeps extends Pick<EntranceDeps, "sampleTrace"> {
 export interface Front extends AsyncDisposable {
   readonly admission: Admission;
   readonly legacy: FrontLegacy;
-  /** The way in to an app. */
-  readonly open: (app: EntranceDeps["app"]) => Entrance;
+  /** The way in to an app; what is let in already needs no key and is traced already. */
+  readonly open: (app: EntranceDeps["app"], already?: { readonly isLetIn: boolean }) => Entrance;
   /** Ends the requests that are under way with an error. */
   readonly cut: () => void;
   /** Looks at the files of keys. */
@@ -63,7 +63,16 @@ export const createFront = (
   return {
     admission: createAdmission(limits, { clock, state: legacy.admission, metrics, isShort }),
     legacy,
-    open: (app) => createEntrance({ app, clients, clock, log, isClosing, keyring, metrics, sampleTrace }),
+    open: (app, { isLetIn } = { isLetIn: false }) =>
+      createEntrance({
+        app,
+        clients,
+        clock,
+        log,
+        isClosing,
+        metrics,
+        ...(!isLetIn && { keyring, sampleTrace }),
+      }),
     cut: () => clients.cut(new RouterError("router_shutdown", "The router ends; please try again.")),
     lookAtKeys: async () => keyring?.look(),
     [Symbol.asyncDispose]: async () => parts.disposeAsync(),

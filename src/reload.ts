@@ -30,6 +30,8 @@ interface ReloadDeps {
 export interface LiveRouter extends AsyncDisposable {
   readonly fetch: Router["fetch"];
   readonly admin: Router["admin"];
+  readonly inside: Router["inside"];
+  readonly view: Router["view"];
   readonly cut: Router["cut"];
   readonly lookAtKeys: Router["lookAtKeys"];
   /** Looks at the file now, and says so where nothing has changed. */
@@ -182,6 +184,8 @@ export const createLiveRouter = (
   return {
     fetch: (request, server) => current.router.fetch(request, server),
     admin: (request, server) => current.router.admin(request, server),
+    inside: (request, server) => current.router.inside(request, server),
+    view: () => current.router.view(),
     cut: () => current.router.cut(),
     lookAtKeys: async () => current.router.lookAtKeys(),
     look: async () => look(true),

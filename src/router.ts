@@ -10,13 +10,14 @@ import type { ReloadStatus } from "./core/reload-status.ts";
 import type { SampleTrace } from "./core/request-trace.ts";
 import { isLoopback, parseRanges } from "./config/addresses.ts";
 import type { Config } from "./config/config.ts";
-import { createEngines, type EnginesLegacy } from "./engines.ts";
+import { createEngines, type EnginesLegacy, type EngineView } from "./engines.ts";
 import { createFront, type FrontLegacy } from "./front.ts";
 import type { KubeApi } from "./kubernetes/api.ts";
-import { createApp } from "./http/app.ts";
+import { type App, createApp } from "./http/app.ts";
 import { createEngineControl } from "./http/engine-control.ts";
 import type { Entrance } from "./http/entrance.ts";
 import { createExplain } from "./http/explain.ts";
+import { createForwarded, createForwardingApp } from "./http/forwarded.ts";
 import { createHealthAnswers } from "./http/health.ts";
 import { createMetricsAnswer } from "./http/metrics.ts";
 import { createHostSampler } from "./metrics/host-sampler.ts";
@@ -58,6 +59,10 @@ export interface Platform {
   readonly sampleTrace?: SampleTrace | undefined;
   /** Adds to the policy whoever writes down what it is asked; absent where nobody does. */
   readonly record?: ((policy: RoutingPolicy<RoutePlan>) => RoutingPolicy<RoutePlan>) | undefined;
+  /** What finds and checks engines, where it is not this router itself that does. */
+  readonly createEngines?: typeof createEngines | undefined;
+  /** Answers what is not forwarded, where it is not this router itself that does. */
+  readonly elsewhere?: App["fetch"] | undefined;
   /** Told which engine was chosen for a request and why; the demo shows it. */
   readonly onRouted?: ((routed: Routed) => void) | undefined;
 }
@@ -77,6 +82,10 @@ export interface Router extends AsyncDisposable {
   readonly fetch: Entrance;
   /** The same for a second listener, which takes metrics and control away from the first one. */
   readonly admin: Entrance;
+  /** The same as `fetch` for requests that another way in has let in already: no key is asked for. */
+  readonly inside: Entrance;
+  /** What is known of engines but by requests. */
+  readonly view: () => EngineView;
   /** Ends the requests that are under way, those of routers that it took over from included, with an error. */
   readonly cut: () => void;
   /** Looks at the files of keys. */
@@ -91,7 +100,7 @@ export interface Router extends AsyncDisposable {
  */
 export const createRouter = (config: Config, platform: Platform, previous?: Legacy): Router => {
   const { clock, log, reach, random, reloadStatus, onRouted } = platform;
-  const { isDraining = () => false } = platform;
+  const { isDraining = () => false, createEngines: makeEngines = createEngines, elsewhere } = platform;
   const parts = new AsyncDisposableStack();
   const { aliases, engineApiKey } = config;
   const { maxRequestBodyBytes } = config.server;
@@ -108,7 +117,7 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
   const isSameRouting = previous !== undefined && Bun.deepEquals(previous.routing, config.routing, true);
   const policy = isSameRouting ? previous.policy : createPolicy(config.routing, { random });
   const engines = parts.use(
-    createEngines(
+    makeEngines(
       config,
       { ...platform, fetch, metrics, onServing: (ids) => policy.keepOnly?.(ids) },
       previous?.engines,
@@ -165,18 +174,21 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
     reloadStatus,
     discoveryStatus,
   });
+  const { admission } = front;
+  const readBody = createReadBody(limits.bodyMs, { clock });
+  const { requestMs } = limits;
+  const forwarded = createForwarded({ admission, forward, readBody, maxRequestBodyBytes, requestMs });
   const routes = {
     fleet,
     aliases,
-    admission: front.admission,
-    forward,
+    admission,
+    forwarded,
     control,
     healthAnswers,
     metricsAnswer,
     version,
     maxRequestBodyBytes,
-    readBody: createReadBody(limits.bodyMs, { clock }),
-    requestMs: limits.requestMs,
+    readBody,
     createdAt,
   };
 
@@ -184,10 +196,14 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
   // What tells of engines and load is not for everybody who may ask for an answer.
   const isGuarded = config.access !== undefined || isLoopback(config.server.host);
 
+  const app = elsewhere
+    ? createForwardingApp(forwarded, elsewhere)
+    : createApp(config.admin ? "clients" : "all", { ...routes, explain: isGuarded ? explain : undefined });
+
   return {
-    fetch: front.open(
-      createApp(config.admin ? "clients" : "all", { ...routes, explain: isGuarded ? explain : undefined }),
-    ),
+    fetch: front.open(app),
+    inside: front.open(app, { isLetIn: true }),
+    view: engines.view,
     admin: front.open(createApp("admin", { ...routes, explain })),
     cut: front.cut,
     lookAtKeys: front.lookAtKeys,

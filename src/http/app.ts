@@ -5,13 +5,12 @@ import type { Fleet } from "../fleet/fleet.ts";
 import type { ReadBody } from "../proxy/body.ts";
 import { readCall } from "../proxy/call.ts";
 import type { Peer } from "../proxy/client.ts";
-import { dueAt } from "../proxy/deadlines.ts";
-import type { Forward } from "../proxy/forward.ts";
 import type { Explain } from "./explain.ts";
 import type { ControlCall } from "./engine-control.ts";
+import { type Forwarded, pathOf } from "./forwarded.ts";
 import type { HealthAnswers } from "./health.ts";
 import { listEngines, listModels } from "./models.ts";
-import { forwardedRoutes, passedThrough, passesThrough, type ForwardedRoute } from "./routes.ts";
+import { forwardedRoutes, passedThrough, passesThrough } from "./routes.ts";
 
 /** What the gate knows of a request when it hands it to a route. */
 export interface Admitted {
@@ -26,15 +25,13 @@ interface AppDeps {
   readonly fleet: Fleet;
   readonly aliases: ReadonlyMap<string, string>;
   readonly admission: Admission;
-  readonly forward: Forward;
+  readonly forwarded: Forwarded;
   readonly control: (call: ControlCall) => Promise<Response>;
   readonly healthAnswers: HealthAnswers;
   readonly metricsAnswer: () => Response;
   readonly readBody: ReadBody;
   readonly version: string;
   readonly maxRequestBodyBytes: number;
-  /** Milliseconds that a request may take. */
-  readonly requestMs: number;
   /** Absent where nobody may ask why an engine is chosen. */
   readonly explain?: Explain | undefined;
   /** Epoch seconds for the cards of models that no engine describes. */
@@ -48,38 +45,13 @@ export interface App {
   readonly fetch: (request: Request, admitted: Admitted) => Response | Promise<Response>;
 }
 
-/** Of an absolute URL, as it is written. */
-const pathOf = (url: string): string => {
-  const start = url.indexOf("/", url.indexOf("//") + 2);
-  const end = url.indexOf("?", start);
-  return end < 0 ? url.slice(start) : url.slice(start, end);
-};
-
 /** The table of routes. */
 export const createApp = (surface: Surface, deps: AppDeps): App => {
-  const { fleet, aliases, admission, forward, control, healthAnswers, metricsAnswer, version, createdAt } =
+  const { fleet, aliases, admission, forwarded, control, healthAnswers, metricsAnswer, version, createdAt } =
     deps;
-  const { maxRequestBodyBytes: maxBodyBytes, requestMs, readBody, explain } = deps;
+  const { maxRequestBodyBytes: maxBodyBytes, readBody, explain } = deps;
   const app = new Hono<Env>();
   const isForClients = surface !== "admin";
-
-  const forwarded = async (request: Request, env: Admitted, route: ForwardedRoute) => {
-    const { method, path, isReplaySafe, pattern } = route;
-    env.client.trace?.routed(`${method} ${pattern ?? path}`);
-    admission.check();
-    const id = env.requestId;
-    const arrival = { id, request, path, isReplaySafe, maxBodyBytes, readBody };
-    const call = await admission.read(() => readCall(arrival));
-    // The same object all the way: its signal is another one after an interruption.
-    const client = Object.assign(env.client, { dueAt: dueAt(requestMs, env.client, call) });
-    const { leave } = await admission.enter(client);
-    try {
-      return await forward(call, Object.assign(client, { over: leave }));
-    } catch (error) {
-      leave();
-      throw error;
-    }
-  };
 
   if (isForClients) {
     for (const route of forwardedRoutes)
