@@ -55,13 +55,17 @@ const cellsAt = ({ buffer, slots, cells }: CellsMemory, row: number, slot: numbe
 export const clearRow = (memory: CellsMemory, row: number, places: readonly number[]): void => {
   for (let slot = 0; slot < memory.slots; slot += 1) {
     const cells = cellsAt(memory, row, slot);
-    for (const place of places) cells[place] = 0;
+    // What was never written takes no memory.
+    for (const place of places) if (cells[place] !== 0) cells[place] = 0;
   }
 };
 
 /** Makes a slot ready for another engine. */
 export const clearSlot = (memory: CellsMemory, slot: number): void => {
-  for (let row = 0; row < memory.rows; row += 1) cellsAt(memory, row, slot).fill(0);
+  for (let row = 0; row < memory.rows; row += 1) {
+    const cells = cellsAt(memory, row, slot);
+    if (cells.some((number) => number !== 0)) cells.fill(0);
+  }
 };
 
 /** Takes a seat among the threads that share. */

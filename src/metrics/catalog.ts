@@ -5,6 +5,8 @@ interface MetricRow {
   readonly labels: readonly string[];
   /** Upper bounds of a histogram, in its unit; infinity follows by itself. */
   readonly buckets?: readonly number[];
+  /** Of a gauge: what each thread that serves has of it makes up the whole, as what is counted always does. */
+  readonly addsUp?: true;
 }
 
 const SERVER = ["server"] as const;
@@ -94,6 +96,7 @@ export const catalog = {
   },
   vllm_router_active_streams: {
     type: "gauge",
+    addsUp: true,
     help: "Streams that have begun and not ended",
     labels: SERVER_OF_MODEL,
   },

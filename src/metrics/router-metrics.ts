@@ -10,7 +10,7 @@ import { type AdmissionSeries, createAdmissionSeries } from "./admission-series.
 import { type Arrivals, createArrivals } from "./arrivals.ts";
 import { writeDiscovery } from "./discovery-series.ts";
 import { createHostSeries } from "./host-series.ts";
-import { createRegistry } from "./registry.ts";
+import { addsUp, createRegistry, type MetricsState } from "./registry.ts";
 import type { Value } from "./series.ts";
 
 /** The series of requests to one engine for one model. */
@@ -52,8 +52,14 @@ export interface RouterMetrics extends AdmissionSeries, Arrivals {
   readonly droppedLines: (total: number) => void;
   /** How well the cluster is known in which engines are found; nothing where they are found otherwise. */
   readonly discovery: (status: DiscoveryStatus | undefined) => void;
-  /** The text of a scrape; what is not of these engines is dropped. */
-  readonly text: (engines: readonly EngineReading[], host: HostUsage | undefined) => string;
+  /** What was counted here, for the thread that answers scrapes; what is not of these servers is dropped. */
+  readonly state: (servers: ReadonlySet<string>) => MetricsState;
+  /** The text of a scrape, with what other threads counted; what is not of these engines is dropped. */
+  readonly text: (
+    engines: readonly EngineReading[],
+    host: HostUsage | undefined,
+    others?: readonly MetricsState[],
+  ) => string;
 }
 
 // Names of the exceptions that the Python router counts under; alerts are written against them.
@@ -205,6 +211,13 @@ export const createRouterMetrics = (
     set("vllm:gpu_prefix_cache_queries_total", engine?.prefixCacheQueries);
   };
 
+  const keepServers = (servers: ReadonlySet<string>): void => {
+    registry.keepServers(servers);
+    for (const map of [seriesByServer, gaugesByServer]) {
+      for (const server of map.keys()) if (!servers.has(server)) map.delete(server);
+    }
+  };
+
   return {
     ...createAdmissionSeries(registry),
     ...createArrivals(registry),
@@ -245,16 +258,21 @@ export const createRouterMetrics = (
       dropped = total;
     },
     discovery: (status) => writeDiscovery(status, registry),
-    text: (engines, host) => {
+    state: (servers) => {
+      keepServers(servers);
+      return registry.state(addsUp);
+    },
+    text: (engines, host, others = []) => {
       const servers = new Set(engines.map(({ url }) => url));
-      registry.keepServers(servers);
-      for (const map of [seriesByServer, gaugesByServer]) {
-        for (const server of map.keys()) if (!servers.has(server)) map.delete(server);
-      }
+      keepServers(servers);
       for (const gauges of gaugesByServer.values()) for (const each of gauges.values()) each.set(undefined);
       for (const engine of engines) readEngine(engine);
       if (host) tellHost(host);
-      return registry.text();
+      if (others.length === 0) return registry.text();
+      const all = createRegistry({ clock });
+      for (const state of [registry.state(() => true), ...others]) all.include(state);
+      all.keepServers(servers);
+      return all.text();
     },
   };
 };

@@ -7,9 +7,14 @@ const escapeValue = (value: string): string =>
 
 const named = (name: string, labels: string): string => (labels === "" ? `${name} ` : `${name}{${labels}} `);
 
-/** Something that adds its lines, in pieces, to those of a text: joined once, which is what a large text costs. */
-interface Written {
+/** One series of some kind. */
+export interface Written {
+  /** Adds its lines, in pieces, to those of a text: joined once, which is what a large text costs. */
   readonly write: (pieces: string[]) => void;
+  /** All that it has counted, as plain numbers; none where it is unset. */
+  readonly numbers: () => readonly number[];
+  /** Counts what such numbers of another series say. */
+  readonly include: (numbers: readonly number[]) => void;
 }
 
 /** A number that is counted up, or set; it is not written while it is unset. */
@@ -31,6 +36,10 @@ export const createValue = (name: string, labels: string): Value => {
     },
     write: (pieces) => {
       if (value !== undefined) pieces.push(prefix, String(value), "\n");
+    },
+    numbers: () => (value === undefined ? [] : [value]),
+    include: (numbers) => {
+      for (const by of numbers) value = (value ?? 0) + by;
     },
   };
 };
@@ -67,6 +76,11 @@ export const createHistogram = (name: string, labels: string, bounds: readonly n
         pieces.push(prefixes[bucket] ?? "", String(cumulative), "\n");
       }
       pieces.push(countPrefix, String(cumulative), "\n", sumPrefix, String(sum), "\n");
+    },
+    numbers: () => [...counts, sum],
+    include: (numbers) => {
+      for (const bucket of counts.keys()) counts[bucket] = (counts[bucket] ?? 0) + (numbers[bucket] ?? 0);
+      sum += numbers[counts.length] ?? 0;
     },
   };
 };
