@@ -29,7 +29,7 @@ export const parseRanges = (
     const family = familyOf(address);
     return family !== undefined && list.check(address, family);
   };
-  return { contains, refusals };
+  return { contains: texts.length === 0 ? () => false : contains, refusals };
 };
 
 const loopback = parseRanges(["127.0.0.0/8", "::1"]);
