@@ -13,10 +13,14 @@ export interface HashRing {
 /** 32-bit words of an MD5, the most significant first. */
 const WORDS = 4;
 
-const writeHash = (text: string, words: Uint32Array, at: number): void => {
-  const { buffer, byteOffset } = Bun.MD5.hash(text);
-  const view = new DataView(buffer, byteOffset);
-  for (let word = 0; word < WORDS; word += 1) words[at + word] = view.getUint32(4 * word);
+/** Writes MD5s as such words. */
+const createHasher = (): ((text: string, words: Uint32Array, at: number) => void) => {
+  const digest = new Uint8Array(4 * WORDS);
+  const view = new DataView(digest.buffer);
+  return (text, words, at) => {
+    Bun.MD5.hash(text, digest);
+    for (let word = 0; word < WORDS; word += 1) words[at + word] = view.getUint32(4 * word);
+  };
 };
 
 /** Orders the 128-bit integers that begin at two places. */
@@ -34,6 +38,7 @@ const compare = (left: Uint32Array, at: number, right: Uint32Array, rightAt: num
  * a search is quick to look at and the garbage collector does not.
  */
 export const createHashRing = (names: Iterable<string>): HashRing => {
+  const writeHash = createHasher();
   const nodes = new Set(names);
   const nodeList = [...nodes];
   const count = nodeList.length * POINTS_PER_NODE;
