@@ -12,26 +12,29 @@ const CONNECTION_FIELDS = [
   "content-length",
 ] as const;
 
-const REQUEST_FIELDS = ["host", "expect", ...CONNECTION_FIELDS] as const;
+const REQUEST_FIELDS: ReadonlySet<string> = new Set(["host", "expect", ...CONNECTION_FIELDS]);
 
 const ANSWER_FIELDS = ["server", "date", ...CONNECTION_FIELDS] as const;
 
-const withoutFields = (headers: Headers, fields: readonly string[]): Headers => {
-  const kept = new Headers(headers);
-  const listed = headers.get("connection");
-  for (const field of fields) kept.delete(field);
-  if (listed === null) return kept;
+/** Deletes the fields that are named as those of the connection. */
+const deleteListed = (kept: Headers, listed: string | null): void => {
+  if (listed === null) return;
   for (const name of listed.split(",")) {
     const field = name.trim();
     // A malformed name cannot be the name of a field that is there.
     if (/^[!#$%&'*+.^_`|~\w-]+$/.test(field)) kept.delete(field);
   }
-  return kept;
 };
 
-/** The client's end-to-end fields, as the engine gets them. */
-export const headersForEngine = (headers: Headers, requestId: string): Headers => {
-  const kept = withoutFields(headers, REQUEST_FIELDS);
+/** The client's end-to-end fields, as the engine gets them, without those that are not the client's to set. */
+export const headersForEngine = (
+  headers: Headers,
+  requestId: string,
+  isForeign: (field: string) => boolean = () => false,
+): Headers => {
+  const kept = new Headers(headers);
+  for (const field of headers.keys()) if (REQUEST_FIELDS.has(field) || isForeign(field)) kept.delete(field);
+  deleteListed(kept, headers.get("connection"));
   kept.set("x-request-id", requestId);
   if (!kept.has("user-agent")) kept.set("user-agent", "vllm-router");
   return kept;
@@ -39,7 +42,10 @@ export const headersForEngine = (headers: Headers, requestId: string): Headers =
 
 /** The engine's end-to-end fields, as the client gets them; event streams are kept from being buffered. */
 export const headersForClient = (headers: Headers, requestId: string): Headers => {
-  const kept = withoutFields(headers, ANSWER_FIELDS);
+  const kept = new Headers(headers);
+  // Of the few fields of an answer: a walk over their names costs more than to delete these in vain.
+  for (const field of ANSWER_FIELDS) kept.delete(field);
+  deleteListed(kept, headers.get("connection"));
   kept.set("x-request-id", requestId);
   if (isEventStream(headers)) {
     if (!kept.has("cache-control")) kept.set("cache-control", "no-cache");

@@ -22,29 +22,37 @@ interface Received {
 }
 
 /** Where a request comes from, as only a trusted proxy may tell it. */
-const ORIGIN = ["forwarded", "x-forwarded-host", "x-forwarded-port", "x-forwarded-prefix", "x-real-ip"];
+const ORIGIN: ReadonlySet<string> = new Set([
+  "forwarded",
+  "x-forwarded-host",
+  "x-forwarded-port",
+  "x-forwarded-prefix",
+  "x-real-ip",
+]);
 
 /** Fields that would be the router's own. */
 const INTERNAL = "x-vllm-router-";
+
+const isInternal = (field: string): boolean => field.startsWith(INTERNAL);
+const isTold = (field: string): boolean => ORIGIN.has(field) || isInternal(field);
 
 /** Creates the head of requests to engines: what the client sent from end to end, and what only the router knows. */
 export const createRequestHeaders =
   ({ credentials, isTrusted }: RequestHeaderOptions) =>
   ({ id, headers, address }: Received): Headers => {
-    const kept = headersForEngine(headers, id);
+    const isKnown = address !== undefined && isTrusted(address);
+    const kept = headersForEngine(headers, id, isKnown ? isInternal : isTold);
     if (credentials) {
       kept.delete("x-api-key");
       kept.delete("authorization");
       if (credentials.apiKey !== undefined) kept.set("authorization", `Bearer ${credentials.apiKey}`);
     }
-    for (const name of headers.keys()) if (name.startsWith(INTERNAL)) kept.delete(name);
-    if (address !== undefined && isTrusted(address)) {
+    if (isKnown) {
       const before = kept.get("x-forwarded-for");
       kept.set("x-forwarded-for", before === null ? address : `${before}, ${address}`);
       if (!kept.has("x-forwarded-proto")) kept.set("x-forwarded-proto", "http");
       return kept;
     }
-    for (const name of ORIGIN) kept.delete(name);
     kept.set("x-forwarded-proto", "http");
     if (address === undefined) kept.delete("x-forwarded-for");
     else kept.set("x-forwarded-for", address);
