@@ -65,6 +65,10 @@ export const createAdmission = (
     };
   };
 
+  const endReading = (): void => {
+    state.reading -= 1;
+  };
+
   const check = (): void => {
     // With nobody in here nobody could give memory back: one is always let in.
     if (state.underWay + state.reading > 0 && isShort()) {
@@ -82,11 +86,8 @@ export const createAdmission = (
     check,
     read: (task) => {
       state.reading += 1;
-      const end = (): void => {
-        state.reading -= 1;
-      };
       const reading = task();
-      reading.then(end, end);
+      reading.then(endReading, endReading);
       return reading;
     },
     enter: (client) => {

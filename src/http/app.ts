@@ -4,7 +4,7 @@ import type { Admission } from "../admission/admission.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import type { ReadBody } from "../proxy/body.ts";
 import { readCall } from "../proxy/call.ts";
-import type { Peer } from "../proxy/client.ts";
+import type { Client } from "../proxy/client.ts";
 import type { Explain } from "./explain.ts";
 import type { ControlCall } from "./engine-control.ts";
 import { type Forwarded, pathOf } from "./forwarded.ts";
@@ -15,7 +15,7 @@ import { forwardedRoutes, passedThrough, passesThrough } from "./routes.ts";
 /** What the gate knows of a request when it hands it to a route. */
 export interface Admitted {
   readonly requestId: string;
-  readonly client: Peer;
+  readonly client: Client;
 }
 
 /** What of the routes an app has: those of clients, those of who runs the router, or all. Health is always there. */

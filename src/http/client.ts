@@ -1,6 +1,6 @@
 import { type Bagged, createBag } from "../core/bag.ts";
 import { reasonOf, type RouterError } from "../core/errors.ts";
-import type { Peer } from "../proxy/client.ts";
+import type { Client, Peer } from "../proxy/client.ts";
 
 /** The part of `Bun.Server` that knows connections. */
 export interface Connections {
@@ -12,8 +12,8 @@ export interface Connections {
 
 /** The clients of all requests. */
 export interface Clients {
-  /** The client of a request. */
-  readonly of: (request: Request, server: Connections, arrival: Pick<Peer, "arrivedAt" | "trace">) => Peer;
+  /** The client of a request, which is never due yet. */
+  readonly of: (request: Request, server: Connections, arrival: Pick<Peer, "arrivedAt" | "trace">) => Client;
   /** Ends every request that waits for an engine or its answer; the error is what the client is told. */
   readonly cut: (error: RouterError) => void;
 }
@@ -36,8 +36,11 @@ export const createClients = (idleTimeoutSeconds: number): Clients => {
       const awaiting: Waiting = { end, place: undefined };
       const leave = (): void => end(reasonOf(signal));
       if (signal.aborted) leave();
-      else signal.addEventListener("abort", leave, { once: true });
+      // It comes once: to say so costs more than to listen.
+      else signal.addEventListener("abort", leave);
       return {
+        dueAt: Number.POSITIVE_INFINITY,
+        over: () => {},
         get signal() {
           return ending.signal;
         },
@@ -50,7 +53,10 @@ export const createClients = (idleTimeoutSeconds: number): Clients => {
         },
         arrivedAt,
         // An IPv4 address is written as one, also on a socket of IPv6.
-        address: () => server.requestIP?.(request)?.address.replace(/^::ffff:(?=\d+\.)/i, ""),
+        address: () => {
+          const address = server.requestIP?.(request)?.address;
+          return address?.startsWith(":") ? address.replace(/^::ffff:(?=\d+\.)/i, "") : address;
+        },
         trace,
         allowSilence: () => {
           waiting.add(awaiting);

@@ -27,16 +27,17 @@ export const createForwarded =
     maxRequestBodyBytes: maxBodyBytes,
     requestMs,
   }: ForwardedDeps): Forwarded =>
-  async (request, { requestId: id, client: peer }, { method, path, isReplaySafe, pattern }) => {
-    peer.trace?.routed(`${method} ${pattern ?? path}`);
+  async (request, { requestId: id, client }, { method, path, isReplaySafe, pattern }) => {
+    client.trace?.routed(`${method} ${pattern ?? path}`);
     admission.check();
     const arrival = { id, request, path, isReplaySafe, maxBodyBytes, readBody };
     const call = await admission.read(() => readCall(arrival));
-    // The same object all the way: its signal is another one after an interruption.
-    const client = Object.assign(peer, { dueAt: dueAt(requestMs, peer, call) });
-    const { leave } = await admission.enter(client);
+    client.dueAt = dueAt(requestMs, client, call);
+    const place = admission.enter(client);
+    const { leave } = place instanceof Promise ? await place : place;
+    client.over = leave;
     try {
-      return await forward(call, Object.assign(client, { over: leave }));
+      return await forward(call, client);
     } catch (error) {
       leave();
       throw error;

@@ -37,17 +37,20 @@ export const readBody = (request: Request, maxBytes: number): Promise<Uint8Array
 /** Reads bodies that have so long to come; one that has not is `body_timeout`, whatever of it is there. */
 export const createReadBody = (timeoutMs: number, { clock }: { readonly clock: Clock }): ReadBody => {
   const watch = createWatch({ clock });
-  return async (request, maxBytes) => {
-    const { promise: late, reject } = Promise.withResolvers<never>();
-    using _watching = watch.add(clock.monotonic() + timeoutMs, () => {
-      reject(
-        new RouterError(
-          "body_timeout",
-          `The request body did not come within ${timeoutMs / 1000} s (--request-body-timeout-seconds).`,
-        ),
-      );
+  const late = (): RouterError =>
+    new RouterError(
+      "body_timeout",
+      `The request body did not come within ${timeoutMs / 1000} s (--request-body-timeout-seconds).`,
+    );
+  return (request, maxBytes) => {
+    const { promise, resolve, reject } = Promise.withResolvers<Uint8Array<ArrayBuffer>>();
+    const watching = watch.add(clock.monotonic() + timeoutMs, () => {
+      reject(late());
       return Number.POSITIVE_INFINITY;
     });
-    return await Promise.race([readBody(request, maxBytes), late]);
+    const end = (): void => watching[Symbol.dispose]();
+    promise.then(end, end);
+    readBody(request, maxBytes).then(resolve, reject);
+    return promise;
   };
 };

@@ -19,10 +19,10 @@ export interface Peer {
   readonly trace?: RequestTrace | undefined;
 }
 
-/** The other end of a request to an engine. */
+/** The other end of a request to an engine; what it has from its request is set when that has been read. */
 export interface Client extends Peer {
   /** Monotonic milliseconds at which its request is over in any case. */
-  readonly dueAt: number;
+  dueAt: number;
   /** The request has ended, however it did; once more is nothing. */
-  readonly over: () => void;
+  over: () => void;
 }

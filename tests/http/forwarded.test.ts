@@ -9,6 +9,8 @@ const peer = {
   allowSilence: () => {},
   limitSilence: () => {},
   address: () => undefined,
+  dueAt: Number.POSITIVE_INFINITY,
+  over: () => {},
 };
 
 /** Where a request goes, with the route that it is taken for. */
