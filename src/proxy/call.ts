@@ -212,7 +212,8 @@ const EMPTY_OBJECT = Buffer.from("{}");
 const NO_QUERY = new URLSearchParams();
 
 /** Reads the body once and whole. Throws `invalid_request` with the reference's messages, or `body_too_large`. */
-export const readCall = async ({ id, request, path, isReplaySafe, ...arrival }: Arrival): Promise<Call> => {
+export const readCall = async (arrival: Arrival): Promise<Call> => {
+  const { id, request, path, isReplaySafe } = arrival;
   const { method, headers, url } = request;
   const mark = url.indexOf("?");
   const query = mark < 0 ? "" : url.slice(mark + 1);

@@ -37,25 +37,21 @@ export const upstreamError = (error: unknown, signal: AbortSignal): RouterError 
   return new RouterError("upstream_invalid", "The engine's answer is not valid HTTP.", options);
 };
 
-/**
- * A pooled connection that the engine has closed meanwhile fails at once; a new one settles whether it lives.
- */
-const sendOverLiveConnection = (
+/** Sends what was lost with its connection on a new one, which settles whether the engine lives. */
+const sendAgain = async (
   fetch: EngineFetch,
   url: string,
   request: EngineRequest,
-  mayReconnect: boolean,
-): Promise<Response> =>
-  fetch(url, request).catch(async (error: unknown) => {
-    const failure = upstreamError(error, request.signal);
-    const isLost = failure.code === "upstream_reset" && !request.signal.aborted;
-    if (!mayReconnect || !isLost) throw failure;
-    return fetch(url, { ...request, fresh: true }).catch((anew: unknown) => {
-      const again = upstreamError(anew, request.signal);
-      // An engine that is gone now may have died of what it was sent.
-      throw again.code === "upstream_unreachable" ? failure : again;
-    });
-  });
+  failure: RouterError,
+): Promise<Response> => {
+  try {
+    return await fetch(url, { ...request, fresh: true });
+  } catch (error) {
+    const again = upstreamError(error, request.signal);
+    // An engine that is gone now may have died of what it was sent.
+    throw again.code === "upstream_unreachable" ? failure : again;
+  }
+};
 
 /** An error's body is taken whole up to this many bytes, so that another engine's answer can take its place. */
 const WHOLE_ERROR_LIMIT = 64 * 1024;
@@ -111,7 +107,16 @@ export const exchange = async (
   request: EngineRequest,
   { mayReconnect, onHead }: ExchangeOptions,
 ): Promise<Answer> => {
-  const response = await sendOverLiveConnection(fetch, url, request, mayReconnect);
+  let response: Response;
+  try {
+    response = await fetch(url, request);
+  } catch (error) {
+    const failure = upstreamError(error, request.signal);
+    // A pooled connection that the engine has closed meanwhile fails at once.
+    const isLost = failure.code === "upstream_reset" && !request.signal.aborted;
+    if (!isLost || !mayReconnect) throw failure;
+    response = await sendAgain(fetch, url, request, failure);
+  }
   onHead?.();
   const { status, headers } = response;
   try {

@@ -29,7 +29,8 @@ const parseUsage = (text: string): TokenUsage | undefined => {
   if (input === undefined && output === undefined) return undefined;
   const details = fields["prompt_tokens_details"] ?? fields["input_tokens_details"];
   const cached = isFields(details) ? countOf(details["cached_tokens"]) : undefined;
-  return { input: input ?? 0, output: output ?? 0, ...(cached === undefined ? {} : { cached }) };
+  const counts = { input: input ?? 0, output: output ?? 0 };
+  return cached === undefined ? counts : { ...counts, cached };
 };
 
 /**
