@@ -50,8 +50,11 @@ export interface Breaker {
   /** The answer has ended. */
   readonly ended: (attempt: Attempt) => void;
   readonly open: (now: number) => void;
-  /** Ends the wait: the next request probes. */
-  readonly probeNow: (now: number) => void;
+  /**
+   * Something else than a request was answered: the next request probes, where the engine has not been ejected of late; otherwise
+   * when it has waited as long as it had to when it was ejected.
+   */
+  readonly probeSoon: (now: number) => void;
   /** Closes it where enough probes were answered and it was open long enough; whether it did. */
   readonly settle: (now: number) => boolean;
 }
@@ -59,6 +62,8 @@ export interface Breaker {
 interface Opening {
   readonly at: number;
   until: number;
+  /** Before it nothing ends the wait: an engine that comes and goes does not get requests whenever it comes. */
+  readonly leastUntil: number;
   /** Probes answered in a row. */
   passes: number;
   probe: Attempt | undefined;
@@ -159,10 +164,11 @@ export const createBreaker = (
       const passedMs = now - closedAt;
       ejections = Math.max(0, ejections - Math.floor(passedMs / DECAY_MS)) + 1;
       era += 1;
-      opening = { at: now, until: now + ejectFor(), passes: 0, probe: undefined };
+      const until = now + ejectFor();
+      opening = { at: now, until, leastUntil: ejections > 1 ? until : now, passes: 0, probe: undefined };
     },
-    probeNow: (now) => {
-      if (opening) opening.until = Math.min(opening.until, now);
+    probeSoon: (now) => {
+      if (opening) opening.until = Math.min(opening.until, Math.max(now, opening.leastUntil));
     },
     settle: (now) => {
       if (!opening || opening.passes < successThreshold || now - opening.at < holdDownMs) return false;

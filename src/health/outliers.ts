@@ -220,7 +220,7 @@ export const createOutliers = (
       const out = ejected.get(id);
       if (!out || out.isReachable) return;
       out.isReachable = true;
-      out.breaker.probeNow(clock.monotonic());
+      out.breaker.probeSoon(clock.monotonic());
     },
     returnedAt: (id) => {
       const at = ejected.has(id) ? undefined : engines.get(id)?.breaker.closedAt();

@@ -161,11 +161,29 @@ describe("a breaker", () => {
     expect(waits).toEqual([5, 10, 10, 5]);
   });
 
-  test("is open for the next request when the wait is ended", () => {
-    const { failFive, probeNow, stateAt } = start();
+  test("is open for the next request when an answer elsewhere ends its first wait, and what failed probes added to it", () => {
+    const { failFive, fail, probeSoon, stateAt } = start();
     failFive(0);
-    probeNow(1000);
+    probeSoon(1000);
     expect(stateAt(1000)).toBe("half_open");
+    fail(1000);
+    expect(stateAt(2000)).toBe("open");
+    probeSoon(2000);
+    expect(stateAt(2000)).toBe("half_open");
+  });
+
+  test("has waited its time when it opens again, whatever is answered elsewhere", () => {
+    const { failFive, fail, succeed, settle, probeSoon, stateAt } = start();
+    failFive(0);
+    succeed(15_000);
+    settle(15_000);
+    failFive(31_000);
+    probeSoon(32_000);
+    expect([40_999, 41_000].map(stateAt)).toEqual(["open", "half_open"]);
+    fail(41_000);
+    expect(stateAt(42_000)).toBe("open");
+    probeSoon(42_000);
+    expect(stateAt(42_000)).toBe("half_open");
   });
 
   test("takes no notice of what was sent before it changed", () => {
