@@ -69,6 +69,7 @@ export const engineFaults: Readonly<Record<string, Row>> = {
     tests: [
       "e2e/outliers.test.ts: is frozen: those on it and those that come then are served by the others",
       "e2e/health.test.ts: an engine that is frozen",
+      "e2e/storms/unsteady-engines.test.ts: none waits much longer than an engine may be busy",
       "integration/deadlines.test.ts: a stream that stops is cut with its reason",
     ],
   },
