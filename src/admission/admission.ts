@@ -1,6 +1,6 @@
 import type { Clock } from "../core/clock.ts";
 import { RouterError } from "../core/errors.ts";
-import { createEngineRoom, type EngineRoom } from "./engine-room.ts";
+import { createEngineRoom, type EngineRoom, type Place } from "./engine-room.ts";
 import {
   type AdmissionState,
   createWaiting,
@@ -25,12 +25,6 @@ interface AdmissionDeps {
   readonly isShort: () => boolean;
 }
 
-/** A request's place among those under way. */
-export interface Place {
-  /** Gives it back; once more does nothing. */
-  readonly leave: () => void;
-}
-
 /** Says who may go to an engine now. */
 export interface Admission {
   /** Throws where a request would be turned away now, before its body is read. */
@@ -50,54 +44,54 @@ export const createAdmission = (
 ): Admission => {
   const { places } = state;
   const waiting = createWaiting(limits, { clock, state, metrics });
-  const isFree = (): boolean => state.underWay < maxConcurrent;
+  const full = `As many requests are under way as may (--max-concurrent-requests ${maxConcurrent}).`;
 
-  const take = (): Place => {
-    state.underWay += 1;
+  const take = (): Place | undefined => {
+    if (!state.underWay.addBelow(maxConcurrent)) return undefined;
     let isOver = false;
     return {
       leave: () => {
         if (isOver) return;
         isOver = true;
-        state.underWay -= 1;
-        if (places.depth() > 0) places.advance();
+        state.underWay.add(-1);
+        places.freed();
       },
     };
   };
 
-  const endReading = (): void => {
-    state.reading -= 1;
-  };
+  const endReading = (): void => state.reading.add(-1);
 
   const check = (): void => {
     // With nobody in here nobody could give memory back: one is always let in.
-    if (state.underWay + state.reading > 0 && isShort()) {
+    if (state.underWay.value() + state.reading.value() > 0 && isShort()) {
       metrics.rejected("overloaded");
       throw new RouterError(
         "overloaded",
         "The router is short of memory and takes no further requests for now.",
       );
     }
-    if (isFree() && places.depth() === 0) return;
-    waiting.check(`As many requests are under way as may (--max-concurrent-requests ${maxConcurrent}).`);
+    if (state.underWay.value() < maxConcurrent && !places.isWaitedIn()) return;
+    waiting.check(full);
   };
 
   return {
     check,
     read: (task) => {
-      state.reading += 1;
+      state.reading.add(1);
       const reading = task();
       reading.then(endReading, endReading);
       return reading;
     },
     enter: (client) => {
-      if (isFree() && places.depth() === 0) return take();
+      const place = places.isWaitedIn() ? undefined : take();
+      if (place) return place;
       check();
-      return waiting.wait(places, () => (isFree() ? take() : undefined), client);
+      return waiting.wait(places, take, client, { reason: full });
     },
+    // Where it is shared it is counted without a limit as well, because a reload may bring one.
     room:
-      maxPerEngine === undefined
+      maxPerEngine === undefined && !state.onEngine
         ? undefined
-        : createEngineRoom(maxPerEngine, { queue: state.engines, waiting }),
+        : createEngineRoom(maxPerEngine, { state, waiting }),
   };
 };

@@ -1,16 +1,21 @@
 import type { Clock } from "../core/clock.ts";
+import { type Count, createCount } from "../core/count.ts";
 import { requestTimeout, RouterError } from "../core/errors.ts";
 import { createQueue, type Queue } from "./queue.ts";
 
 /** Who is under way and who waits; it outlives a change of the limits. */
 export interface AdmissionState {
-  underWay: number;
+  readonly underWay: Count;
   /** Requests whose bodies are being read. */
-  reading: number;
+  readonly reading: Count;
+  /** Requests that wait for their turn, whatever they wait for. */
+  readonly waiting: Count;
   /** Those who wait to be under way. */
   readonly places: Queue;
   /** Those who are, and wait for an engine that has room. */
   readonly engines: Queue;
+  /** Requests that have room on an engine, where several threads send them; accounts tell it otherwise. */
+  readonly onEngine?: ((endpointId: string) => Count | undefined) | undefined;
 }
 
 /** Why a request was turned away, as a metric has it. */
@@ -47,41 +52,53 @@ interface WaitingDeps {
 
 /** Nobody under way, nobody waiting. */
 export const createAdmissionState = (deps: { readonly clock: Clock }): AdmissionState => ({
-  underWay: 0,
-  reading: 0,
+  underWay: createCount(),
+  reading: createCount(),
+  waiting: createCount(),
   places: createQueue(deps),
   engines: createQueue(deps),
 });
-
-/** How many wait, whatever they wait for. */
-export const countWaiting = ({ places, engines }: Pick<AdmissionState, "places" | "engines">): number =>
-  places.depth() + engines.depth();
 
 /** Lets requests wait, as far as the limits allow. */
 export const createWaiting = (
   { queueSize, queueTimeoutMs }: WaitingLimits,
   { clock, state, metrics }: WaitingDeps,
 ) => {
-  /** Throws where nobody else may wait; `reason` is told where nobody may at all. */
-  const check = (reason: string): void => {
-    if (countWaiting(state) < queueSize) return;
+  const refuse = (reason: string): never => {
     metrics.rejected("queue_full");
     const message = queueSize > 0 ? `As many requests wait as may (--queue-size ${queueSize}).` : reason;
     throw new RouterError("queue_full", message);
   };
 
-  /** What `take` gives when it is this client's turn, whose connection may be silent meanwhile. */
+  /** Throws where nobody else may wait; `reason` is told where nobody may at all. */
+  const check = (reason: string): void => {
+    if (state.waiting.value() >= queueSize) refuse(reason);
+  };
+
+  /** What `take` gives when it is this client's turn, whose connection may be silent meanwhile; throws as `check`. */
   const wait = async <Thing>(
     queue: Queue,
     take: () => Thing | undefined,
     { signal, dueAt, allowSilence, limitSilence }: Waiter,
-    isAgain = false,
+    { reason, isAgain = false }: { readonly reason: string; readonly isAgain?: boolean },
   ): Promise<Thing> => {
+    if (isAgain) state.waiting.add(1);
+    else if (!state.waiting.addBelow(queueSize)) refuse(reason);
+    let isCounted = true;
+    const uncount = (): void => {
+      if (isCounted) state.waiting.add(-1);
+      isCounted = false;
+    };
+    const takeTurn = (): Thing | undefined => {
+      const thing = take();
+      if (thing !== undefined) uncount();
+      return thing;
+    };
     const since = clock.monotonic();
     const isDueFirst = dueAt - since < queueTimeoutMs;
     allowSilence();
     try {
-      return await queue.wait(take, {
+      return await queue.wait(takeTurn, {
         timeoutMs: isDueFirst ? dueAt - since : queueTimeoutMs,
         signal,
         isAgain,
@@ -92,6 +109,7 @@ export const createWaiting = (
       metrics.rejected(error.code);
       throw error;
     } finally {
+      uncount();
       limitSilence();
       metrics.queued(clock.monotonic() - since);
     }

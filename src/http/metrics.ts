@@ -1,4 +1,4 @@
-import { type AdmissionState, countWaiting } from "../admission/waiting.ts";
+import type { AdmissionState } from "../admission/waiting.ts";
 import type { DiscoveryStatus } from "../core/discovery-status.ts";
 import type { EngineStats } from "../core/engine-stats.ts";
 import type { HostUsage } from "../core/host-usage.ts";
@@ -34,7 +34,7 @@ export const createMetricsAnswer =
     }));
     const { droppedLines, reloadStatus, discoveryStatus } = deps;
     if (droppedLines) metrics.droppedLines(droppedLines());
-    metrics.admission({ underWay: admission.underWay, waiting: countWaiting(admission) });
+    metrics.admission({ underWay: admission.underWay.value(), waiting: admission.waiting.value() });
     if (reloadStatus) metrics.reloads(reloadStatus());
     metrics.discovery(discoveryStatus?.());
     return new Response(metrics.text(engines, hostUsage()), {

@@ -1,3 +1,4 @@
+import type { Place } from "../admission/engine-room.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Endpoint } from "../core/endpoint.ts";
 import { describeError, isEngineFailure, RouterError } from "../core/errors.ts";
@@ -26,6 +27,8 @@ export interface AttemptOn {
   readonly plan: SinglePlan;
   /** Told what the attempt says of the engine. */
   readonly trial: Trial;
+  /** Its place on the engine, given back at its end; absent where every engine has room for all. */
+  readonly place?: Place | undefined;
   /** The engine was asked for a usage event that the client must not see. */
   readonly hidesUsage: boolean;
 }
@@ -48,8 +51,6 @@ export interface Attempt extends AttemptOn {
 }
 
 interface AttemptDeps {
-  /** Told that an engine has one request less. */
-  readonly onEnded?: (() => void) | undefined;
   readonly requests: RequestLedger;
   readonly metrics: RouterMetrics;
   readonly deadlines: Deadlines;
@@ -61,11 +62,11 @@ const outcomeOf = (status: number): RequestOutcome =>
   status >= 500 ? "failed" : status >= 400 ? "refused" : "done";
 
 /** Keeps the accounts of attempts: the load of engines, metrics, the line for the end, the client's silence. */
-export const createAttempts = ({ requests, metrics, deadlines, onEnded, clock, log }: AttemptDeps) => {
+export const createAttempts = ({ requests, metrics, deadlines, clock, log }: AttemptDeps) => {
   const logsEnds = log.isEnabled("debug");
 
   return (on: AttemptOn): Attempt => {
-    const { call, client, model, endpoint, plan, trial } = on;
+    const { call, client, model, endpoint, plan, trial, place } = on;
     const series = metrics.seriesOf(endpoint.url, model);
     series.routed(plan.rule);
     const traced = client.trace?.attempt(endpoint.id, model);
@@ -81,7 +82,7 @@ export const createAttempts = ({ requests, metrics, deadlines, onEnded, clock, l
       isOver = true;
       deadlines.end(progress);
       ticket.end(outcome);
-      onEnded?.();
+      place?.leave();
       client.limitSilence();
       const elapsedMs = clock.monotonic() - client.arrivedAt;
       if (outcome === "done") metrics.answered(model, elapsedMs);

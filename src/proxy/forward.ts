@@ -87,11 +87,7 @@ export const createForward = (deps: ForwardDeps): Forward => {
   const { requests, room, prefill } = deps;
   const { fleet, policy, metrics, aliases, countsStreams, maxAttempts, fetch, clock, log, onRouted } = deps;
   const deadlines = createDeadlines(deps.limits, { ...deps, isLeftBehind: fleet.isLeftBehind });
-  const begin = createAttempts({
-    ...deps,
-    deadlines,
-    onEnded: room?.freed,
-  });
+  const begin = createAttempts({ ...deps, deadlines });
   const budget = createRetryBudget();
   const deadEnds = createDeadEnds();
   const failOver = createFailover({ ...deps, budget, deadEnds });
@@ -221,15 +217,19 @@ export const createForward = (deps: ForwardDeps): Forward => {
       }
       const sent = prefilled ? { ...message, body: prefilled.bodyOf(message.body) } : message;
       const { endpoint } = plan;
-      isAgain = room !== undefined && !room.has(requests.of(endpoint.id));
+      const place = room?.take({ endpoint, requests: requests.of(endpoint.id) });
+      isAgain = room !== undefined && !place;
       if (isAgain) continue;
       // Where another request began to probe it meanwhile, this one chooses among the rest.
       const trial = fleet.begin(endpoint, model, narrowing);
-      if (!trial) continue;
+      if (!trial) {
+        place?.leave();
+        continue;
+      }
       announce(plan, call, prefilled?.at ?? client.arrivedAt, number);
       onRouted?.({ ...plan, requestId: call.id, model, attempt: number });
 
-      const attempt = begin({ call, client, model, endpoint, plan, trial, hidesUsage });
+      const attempt = begin({ call, client, model, endpoint, plan, trial, place, hidesUsage });
       const outcome = await ask(attempt, sent, waited, prefilled);
       failover?.answered();
       const { answer, failure } = outcome;

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { type AdmissionLimits, createAdmission, type Place } from "../../src/admission/admission.ts";
+import { type AdmissionLimits, createAdmission } from "../../src/admission/admission.ts";
+import type { Place } from "../../src/admission/engine-room.ts";
 import { createAdmissionState } from "../../src/admission/waiting.ts";
 import { RouterError } from "../../src/core/errors.ts";
 import { createTestClock, settle } from "../support/clock.ts";
@@ -61,7 +62,7 @@ describe("a place", () => {
     const { admission, client, state, counted } = start();
     const place = admission.enter(client());
     expect(place).not.toBeInstanceOf(Promise);
-    expect([state.underWay, counted]).toEqual([1, []]);
+    expect([state.underWay.value(), counted]).toEqual([1, []]);
   });
 
   test("is given back once, however often", async () => {
@@ -69,7 +70,7 @@ describe("a place", () => {
     const [first] = [await enter(), await enter()];
     leave(first);
     leave(first);
-    expect(state.underWay).toBe(1);
+    expect(state.underWay.value()).toBe(1);
   });
 
   test("goes to whoever waits, whose connection may be silent meanwhile", async () => {
@@ -80,7 +81,7 @@ describe("a place", () => {
     clock.advance(5000);
     leave(first);
     expect(await waiting).toBeObject();
-    expect([state.underWay, counted, silences()]).toEqual([2, [5000], 0]);
+    expect([state.underWay.value(), counted, silences()]).toEqual([2, [5000], 0]);
   });
 
   test("that is free goes to nobody who came after those who wait", async () => {
@@ -130,7 +131,7 @@ describe("a request is turned away", () => {
     clock.advance(30_000);
     expect(await waiting).toBe("queue_timeout");
     expect(counted).toEqual(["queue_timeout", 30_000]);
-    expect(state.underWay).toBe(2);
+    expect(state.underWay.value()).toBe(2);
   });
 
   test("when its own time is over before that, which is no rejection either", async () => {

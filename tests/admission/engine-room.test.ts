@@ -5,7 +5,7 @@ import { RouterError } from "../../src/core/errors.ts";
 import { createTestClock, settle } from "../support/clock.ts";
 
 interface Engine {
-  readonly name: string;
+  readonly endpoint: { readonly id: string };
   readonly requests: { inPrefill: number; inDecode: number };
 }
 
@@ -15,8 +15,11 @@ const start = () => {
   const state = createAdmissionState({ clock });
   const metrics = { queued: () => {}, rejected: () => {} };
   const waiting = createWaiting({ queueSize: 1, queueTimeoutMs: 30_000 }, { clock, state, metrics });
-  const room = createEngineRoom(2, { queue: state.engines, waiting });
-  const engine = (name: string): Engine => ({ name, requests: { inPrefill: 0, inDecode: 0 } });
+  const room = createEngineRoom(2, { state, waiting });
+  const engine = (name: string): Engine => ({
+    endpoint: { id: name },
+    requests: { inPrefill: 0, inDecode: 0 },
+  });
   const [a, b] = [engine("a"), engine("b")];
   let found: readonly [Engine, ...Engine[]] | undefined = [a, b];
   const client = (signal = new AbortController().signal) => ({
@@ -28,12 +31,12 @@ const start = () => {
   const among = (isAgain = false, signal?: AbortSignal) => room.among(() => found, client(signal), isAgain);
   const names = async (given: ReturnType<typeof among>): Promise<string> =>
     Promise.resolve(given).then(
-      (engines) => engines?.map(({ name }) => name).join("") ?? "(none)",
+      (engines) => engines?.map(({ endpoint }) => endpoint.id).join("") ?? "(none)",
       (error: unknown) => (error instanceof RouterError ? error.code : String(error)),
     );
   return {
     clock,
-    room,
+    freed: state.engines.freed,
     a,
     b,
     all: found,
@@ -79,23 +82,23 @@ describe("where all are full", () => {
   };
 
   test("one waits for the first that has room, and the next is turned away", async () => {
-    const { room, ask, b, depth } = full();
+    const { freed, ask, b, depth } = full();
     const waiting = ask();
     await settle();
     expect(depth()).toBe(1);
     expect(await ask()).toBe("queue_full");
     b.requests.inDecode = 1;
-    room.freed();
+    freed();
     expect(await waiting).toBe("b");
     expect(depth()).toBe(0);
   });
 
   test("whoever was overtaken waits again, although all chairs are taken", async () => {
-    const { room, ask, a } = full();
+    const { freed, ask, a } = full();
     const first = ask();
     const overtaken = ask(true);
     a.requests.inDecode = 1;
-    room.freed();
+    freed();
     expect(await overtaken).toBe("a");
     expect(await first).toBe("a");
   });
@@ -121,7 +124,7 @@ describe("where all are full", () => {
   test("an engine that comes is found within a second", async () => {
     const { clock, ask, find, a } = full();
     const waiting = ask();
-    find([a, { name: "new", requests: { inPrefill: 0, inDecode: 0 } }]);
+    find([a, { endpoint: { id: "new" }, requests: { inPrefill: 0, inDecode: 0 } }]);
     clock.advance(1000);
     expect(await waiting).toBe("new");
   });

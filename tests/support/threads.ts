@@ -7,7 +7,8 @@ export const inThreads = async (file: URL, data: readonly unknown[]): Promise<re
     data.map(async (each) => {
       const thread = new Worker(file, { workerData: each });
       try {
-        const [said] = await once(thread, "message");
+        const ended = once(thread, "exit").then(() => Promise.reject(new Error("the thread said nothing")));
+        const [said] = await Promise.race([once(thread, "message"), ended]);
         return said;
       } finally {
         await thread.terminate();
@@ -23,7 +24,10 @@ export const meet = (barrier: Int32Array, threads: number): void => {
 
 /** In a thread: does the task with what the thread is given, and says what comes of it. */
 export const serveThread = async (task: (data: never) => unknown): Promise<void> => {
+  // A thread that only waits for others would end.
+  const stay = setInterval(() => {}, 1000);
   const said = await task(workerData as never);
+  clearInterval(stay);
   // oxlint-disable-next-line unicorn/require-post-message-target-origin -- threads have no origins
   parentPort?.postMessage(said);
 };
