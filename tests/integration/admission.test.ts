@@ -150,7 +150,7 @@ describe("a place is free again", () => {
     await using given = await start({ admission });
     await given.engine[Symbol.asyncDispose]();
     for (let time = 0; time < 3; time += 1) {
-      expect(await given.send().until(/\}\}$/)).toStartWith("HTTP/1.1 502 ");
+      expect(await given.send().until(/\}\}$/)).toStartWith("HTTP/1.1 503 ");
     }
   });
 });
