@@ -1,5 +1,6 @@
 import type { Config } from "./config/config.ts";
 import type { Clock } from "./core/clock.ts";
+import { joinCells } from "./core/engine-cells.ts";
 import type { EngineStats } from "./core/engine-stats.ts";
 import type { Log } from "./core/log.ts";
 import type { Discovery } from "./discovery/discovery.ts";
@@ -10,6 +11,7 @@ import type { EngineHealth } from "./health/engine-health.ts";
 import { createOutliers, type Outliers } from "./health/outliers.ts";
 import type { RouterMetrics } from "./metrics/router-metrics.ts";
 import { rolesBy } from "./routing/index.ts";
+import type { Sharing } from "./sharing.ts";
 import { createRequestLedger, type RequestLedger } from "./stats/request-ledger.ts";
 
 /** What is counted of requests to engines, and what these say of them. */
@@ -23,7 +25,10 @@ export interface JudgedAccounts extends Accounts {
   readonly outlierOptions: Config["outliers"];
 }
 
-interface AccountsDeps {
+/** What accounts are kept with. */
+export interface AccountsDeps {
+  /** Absent where no other thread counts. */
+  readonly sharing?: Sharing | undefined;
   readonly clock: Clock;
   readonly log: Log;
   /** From 0, below 1. */
@@ -36,9 +41,11 @@ interface AccountsDeps {
 export const createAccounts = (config: Config, deps: AccountsDeps, previous?: JudgedAccounts): Accounts => {
   const isSameJudge =
     previous !== undefined && Bun.deepEquals(previous.outlierOptions, config.outliers, true);
+  const { sharing } = deps;
+  const windowMs = config.requestStatsWindowSeconds * 1000;
+  const find = sharing && joinCells(sharing.memory.ledger, sharing.seat);
   return {
-    requests:
-      previous?.requests ?? createRequestLedger({ windowMs: config.requestStatsWindowSeconds * 1000 }, deps),
+    requests: previous?.requests ?? createRequestLedger({ windowMs, find }, deps),
     outliers: isSameJudge ? previous.outliers : createOutliers(config.outliers ?? { slowStartMs: 0 }, deps),
   };
 };

@@ -7,7 +7,7 @@ import type { EngineStats } from "./core/engine-stats.ts";
 import type { Log } from "./core/log.ts";
 import type { Discovery } from "./discovery/discovery.ts";
 import { createDiscovery } from "./discovery/index.ts";
-import { createAccounts, joinFleet, type JudgedAccounts } from "./engine-fleet.ts";
+import { type AccountsDeps, createAccounts, joinFleet, type JudgedAccounts } from "./engine-fleet.ts";
 import type { Fleet } from "./fleet/fleet.ts";
 import { createSleepStates, type SleepStates } from "./fleet/sleep-states.ts";
 import { createEngineHealth, type Excluded } from "./health/engine-health.ts";
@@ -32,7 +32,7 @@ export interface EnginesLegacy extends JudgedAccounts {
 }
 
 /** What engines are made with. */
-export interface EnginesDeps {
+export interface EnginesDeps extends Pick<AccountsDeps, "sharing"> {
   readonly clock: Clock;
   readonly log: Log;
   readonly fetch: EngineFetch;
@@ -74,7 +74,7 @@ export interface Engines extends AsyncDisposable {
 /** Starts to find, check and count engines; what is known of those that stay is taken over. */
 export const createEngines = (
   config: Config,
-  { clock, log, fetch, reach, random, kubernetes, onFailure, metrics, onServing }: EnginesDeps,
+  { sharing, clock, log, fetch, reach, random, kubernetes, onFailure, metrics, onServing }: EnginesDeps,
   previous?: EnginesLegacy,
 ): Engines => {
   const parts = new AsyncDisposableStack();
@@ -84,7 +84,7 @@ export const createEngines = (
   const changedAt = (id: string): number | undefined => states.get(id)?.changedAt;
   const { requests, outliers } = createAccounts(
     config,
-    { clock, log, random, onEjected: metrics.ejected, healthChangedAt: changedAt },
+    { sharing, clock, log, random, onEjected: metrics.ejected, healthChangedAt: changedAt },
     previous,
   );
   const sleep = previous?.sleep ?? createSleepStates();

@@ -1,6 +1,7 @@
 import { createKeyring, type Keyring } from "./access/keyring.ts";
 import { type Admission, createAdmission } from "./admission/admission.ts";
 import { createMemoryWatch } from "./admission/memory.ts";
+import { joinAdmission } from "./admission/shared-admission.ts";
 import { type AdmissionState, createAdmissionState } from "./admission/waiting.ts";
 import type { Config } from "./config/config.ts";
 import { readKeyFile } from "./config/key-files.ts";
@@ -11,6 +12,7 @@ import type { ReadMemory } from "./core/memory-use.ts";
 import { type Clients, createClients } from "./http/client.ts";
 import { createEntrance, type Entrance, type EntranceDeps } from "./http/entrance.ts";
 import type { RouterMetrics } from "./metrics/router-metrics.ts";
+import type { Sharing } from "./sharing.ts";
 
 /** What a front knows that the one that takes over from it goes on with. */
 export interface FrontLegacy {
@@ -19,6 +21,8 @@ export interface FrontLegacy {
 }
 
 interface FrontDeps extends Pick<EntranceDeps, "sampleTrace"> {
+  /** Absent where no other thread serves. */
+  readonly sharing?: Sharing | undefined;
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: RouterMetrics;
@@ -46,7 +50,7 @@ const NO_LIMITS = { maxConcurrent: Number.POSITIVE_INFINITY, queueSize: 0, queue
 /** Builds the front of a router; requests under way go on in the accounts of the one before. */
 export const createFront = (
   { access, admission: limits = NO_LIMITS, server }: Pick<Config, "access" | "admission" | "server">,
-  { clock, log, metrics, isDraining, readMemory, collect = () => {}, sampleTrace }: FrontDeps,
+  { sharing, clock, log, metrics, isDraining, readMemory, collect = () => {}, sampleTrace }: FrontDeps,
   previous?: FrontLegacy,
 ): Front => {
   const parts = new AsyncDisposableStack();
@@ -55,7 +59,9 @@ export const createFront = (
     access && parts.use(createKeyring(access, { clock, log, readKeyFile }));
   const legacy: FrontLegacy = previous ?? {
     clients: createClients(server.idleTimeoutSeconds),
-    admission: createAdmissionState({ clock }),
+    admission: sharing
+      ? joinAdmission(sharing.memory.admission, sharing.seat, { clock })
+      : createAdmissionState({ clock }),
   };
   const { clients } = legacy;
   const isShort = (): boolean => memory?.isShort() ?? false;

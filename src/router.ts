@@ -29,6 +29,7 @@ import { createPrefill } from "./proxy/prefill.ts";
 import { createRequestHeaders } from "./proxy/request-headers.ts";
 import { createPolicy, handoverOf } from "./routing/index.ts";
 import type { RoutePlan, RoutingPolicy } from "./routing/policy.ts";
+import type { Sharing } from "./sharing.ts";
 import { version } from "./version.ts";
 
 /** Everything impure that a router is lent; it outlives the router. */
@@ -59,6 +60,8 @@ export interface Platform {
   readonly sampleTrace?: SampleTrace | undefined;
   /** Adds to the policy whoever writes down what it is asked; absent where nobody does. */
   readonly record?: ((policy: RoutingPolicy<RoutePlan>) => RoutingPolicy<RoutePlan>) | undefined;
+  /** What this thread shares with others that serve; absent where there are none. */
+  readonly sharing?: Sharing | undefined;
   /** What finds and checks engines, where it is not this router itself that does. */
   readonly createEngines?: typeof createEngines | undefined;
   /** Answers what is not forwarded, where it is not this router itself that does. */

@@ -68,6 +68,13 @@ export const clearSlot = (memory: CellsMemory, slot: number): void => {
   }
 };
 
+/** What all threads together have at a place of a slot. */
+export const sumInSlot = (memory: CellsMemory, slot: number, place: number): number => {
+  let sum = 0;
+  for (let row = 0; row < memory.rows; row += 1) sum += cellsAt(memory, row, slot)[place] ?? 0;
+  return sum;
+};
+
 /** Takes a seat among the threads that share. */
 export const joinCells =
   (memory: CellsMemory, { row, slotOf }: Seat): FindCells =>

@@ -5,6 +5,7 @@ import type { ReadMemory } from "../../src/core/memory-use.ts";
 import type { Config } from "../../src/config/config.ts";
 import { collectGarbage, engineFetch, engineReach, systemClock, systemRandom } from "../../src/platform.ts";
 import { createRouter, type Legacy, type Router } from "../../src/router.ts";
+import type { Sharing } from "../../src/sharing.ts";
 import { routingBy } from "../../src/routing/index.ts";
 
 /** A router on a real socket in this process. */
@@ -47,6 +48,8 @@ interface TestRouterOptions {
   /** No limit unless it is given. */
   readonly admission?: Config["admission"];
   readonly readMemory?: ReadMemory;
+  /** The router is one of several that share their accounts. */
+  readonly sharing?: Sharing;
   /** The router takes over from one that knew this. */
   readonly previous?: Legacy;
 }
@@ -98,6 +101,7 @@ export const startRouter = (options: TestRouterOptions): TestRouter => {
       random: systemRandom,
       isDraining: options.isDraining,
       readMemory: options.readMemory,
+      sharing: options.sharing,
       collect: collectGarbage,
     },
     options.previous,

@@ -1,0 +1,63 @@
+import {
+  allocateAdmission,
+  type AdmissionMemory,
+  buryAdmission,
+  countOn,
+} from "./admission/shared-admission.ts";
+import {
+  allocateCells,
+  type CellsMemory,
+  clearRow,
+  clearSlot,
+  type Seat,
+  sumInSlot,
+} from "./core/engine-cells.ts";
+import type { Log } from "./core/log.ts";
+import { createSlots, type Slots } from "./core/slots.ts";
+import { ACCOUNT_CELLS, UNDER_WAY } from "./stats/account.ts";
+
+/** What several threads that serve one router have in common. Plain data, to be sent to a thread. */
+export interface SharedMemory {
+  readonly ledger: CellsMemory;
+  readonly admission: AdmissionMemory;
+}
+
+/** A thread's part in it. */
+export interface Sharing {
+  readonly seat: Seat;
+  /** As it is for the next router that is made. */
+  readonly memory: SharedMemory;
+}
+
+/** Engines whose numbers are shared; more than that are counted by each thread for itself. */
+const MAX_SLOTS = 4096;
+
+/** Memory for so many threads, each with a row; only what is written takes up any. */
+export const allocateSharing = (rows: number): SharedMemory => ({
+  ledger: allocateCells({ rows, slots: MAX_SLOTS, cells: ACCOUNT_CELLS }),
+  admission: allocateAdmission({ rows, slots: MAX_SLOTS }),
+});
+
+/** Ends what was under way in a thread that is gone; another one may have its row then. */
+export const bury = ({ ledger, admission }: SharedMemory, row: number): void => {
+  clearRow(ledger, row, UNDER_WAY);
+  buryAdmission(admission, row);
+};
+
+/** Gives the slots of this memory to engines. */
+export const createMemorySlots = (
+  sharing: Pick<Sharing, "memory">,
+  { log }: { readonly log: Pick<Log, "warning"> },
+): Slots =>
+  createSlots({
+    size: MAX_SLOTS,
+    isBusy: (slot) => {
+      const { ledger, admission } = sharing.memory;
+      return countOn(admission, slot) > 0 || UNDER_WAY.some((place) => sumInSlot(ledger, slot, place) > 0);
+    },
+    clear: (slot) => clearSlot(sharing.memory.ledger, slot),
+    onFull: () =>
+      log.warning(
+        `There are more than ${MAX_SLOTS} engines: of those beyond, each worker knows its own requests only`,
+      ),
+  });
