@@ -41,7 +41,7 @@ export const clientFaults: Readonly<Record<string, Row>> = {
   C7: {
     what: "send slowly, first or later on a connection",
     tests: [
-      "e2e/storms/slow-clients.test.ts: clients that take their time are closed",
+      "e2e/storms/slow-clients.test.ts: are closed",
       "integration/deadlines.test.ts: a body that comes steadily, but not in its time, reaches no engine",
       "integration/disconnects.test.ts: after a streamed answer the idle limit holds again",
     ],

@@ -85,9 +85,10 @@ export const promises: Readonly<Record<string, Row>> = {
     ],
   },
   R12: {
-    what: "500 slow clients harm nobody else, and are closed within 35 s.",
+    what: "500 slow clients harm nobody else, and are closed within 35 s: the p99 of requests of 100 ms is 103.1 ms alone and 103.9 ms beside them, and less than a tenth longer in every run.",
     tests: [
-      "e2e/storms/slow-clients.test.ts: clients that take their time are closed, and nobody else waits for them",
+      "e2e/storms/slow-clients.test.ts: are waited for by nobody else: the p99 of others is less than a tenth longer",
+      "e2e/storms/slow-clients.test.ts: are closed",
     ],
   },
   R13: {
