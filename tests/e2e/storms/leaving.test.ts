@@ -1,18 +1,22 @@
 import { expect, test } from "bun:test";
 import type { Socket } from "node:net";
 import { scrape, whenIdle } from "../../support/at-rest.ts";
+import { createHeld, type Held, tellsWhatIsHeld } from "../../support/held.ts";
 import { openFiles, residentKiB, startRouterProcess, staticArgs } from "../../support/processes.ts";
 import { type RawClient, rawPost, sendRaw } from "../../support/raw-client.ts";
 import { rawAnswer, rawChunk, startRawEngine, STREAM_HEAD } from "../../support/raw-engine.ts";
 import { percentile } from "../../support/statistics.ts";
 
 const WAVES = 40;
+const WAVES_OF_ROUND = 5;
 /** Clients of one wave by where they are with their request when they leave. */
 const CLIENTS = { queued: 50, unanswered: 50, begun: 40, streaming: 40, whole: 12, stalled: 8 } as const;
 const UNDER_WAY = 150;
 const EACH_WAVE = UNDER_WAY + CLIENTS.queued;
-/** The least memory that the last ten waves take, beyond that of the ten before: 16 KiB a client. Twenty warm it up. */
-const MAX_GROWTH_KIB = 32 * 1000;
+/** Of objects, that a round may leave: one for ten clients. */
+const MAX_OBJECTS = (WAVES_OF_ROUND * EACH_WAVE) / 10;
+/** Of memory, that all rounds after the first may leave: 4 KiB a client, or what the allocator keeps now and then. */
+const MAX_RESIDENT_KIB = (WAVES - WAVES_OF_ROUND) * EACH_WAVE * 4;
 const FREED_WITHIN_MS = 100;
 const DEPARTURES = ["destroy", "resetAndDestroy", "end"] as const;
 
@@ -69,13 +73,17 @@ test(`${WAVES * EACH_WAVE} clients leave in every phase: their engine is freed a
     socket.on("close", () => of(freed, id).resolve(performance.now()));
     ANSWERS[phaseOf(id)](socket);
   });
-  await using router = await startRouterProcess([
-    ...staticArgs([["m", engine.url]]),
-    "--routing-logic=roundrobin",
-    "--disable-health-check",
-    `--max-concurrent-requests=${UNDER_WAY}`,
-    `--queue-size=${CLIENTS.queued}`,
-  ]);
+  await using router = await startRouterProcess(
+    [
+      ...staticArgs([["m", engine.url]]),
+      "--routing-logic=roundrobin",
+      "--disable-health-check",
+      `--max-concurrent-requests=${UNDER_WAY}`,
+      `--queue-size=${CLIENTS.queued}`,
+    ],
+    tellsWhatIsHeld,
+  );
+  const whatIsHeld = createHeld(router);
 
   const enter = (phase: Phase, wave: number): Leaver[] =>
     Array.from({ length: CLIENTS[phase] }, (_, index) => {
@@ -95,7 +103,10 @@ test(`${WAVES * EACH_WAVE} clients leave in every phase: their engine is freed a
   };
 
   const takenMs = new Map<Phase, number[]>(PHASES.map((phase) => [phase, []]));
+  /** The longest time that a wave's engines took to be free. */
+  const slowestMs: number[] = [];
   const residentAfter: number[] = [];
+  const heldAfter: Held[] = [];
   const filesBefore = await openFiles(router.child.pid);
   for (let wave = 0; wave < WAVES; wave += 1) {
     const busy = PHASES.filter((phase) => phase !== "queued").flatMap((phase) => enter(phase, wave));
@@ -110,18 +121,23 @@ test(`${WAVES * EACH_WAVE} clients leave in every phase: their engine is freed a
     while ((await scrape(router)).value("vllm_router_queue_depth") !== 0);
     takenMs.get("queued")?.push(performance.now() - queueLeftAt);
 
-    for (const [id, leftAt] of await leave(busy))
-      takenMs.get(phaseOf(id))?.push((await of(freed, id).promise) - leftAt);
+    let slowest = 0;
+    for (const [id, leftAt] of await leave(busy)) {
+      const ms = (await of(freed, id).promise) - leftAt;
+      takenMs.get(phaseOf(id))?.push(ms);
+      slowest = Math.max(slowest, ms);
+    }
+    slowestMs.push(slowest);
     for (const { client } of busy) client[Symbol.dispose]();
     await whenIdle(router);
     residentAfter.push((await residentKiB(router.child.pid)) ?? 0);
+    if ((wave + 1) % WAVES_OF_ROUND === 0) heldAfter.push(await whatIsHeld());
   }
 
   // Nobody who left the queue was heard of.
   expect([...arrived.keys()].filter((id) => phaseOf(id) === "queued")).toEqual([]);
   expect(arrived.size).toBe(WAVES * UNDER_WAY);
-  // What is not collected yet comes and goes; a leak raises the least as well.
-  const grownKiB = Math.min(...residentAfter.slice(-10)) - Math.min(...residentAfter.slice(-20, -10));
+  const mib = (kib: number): string => (kib / 1024).toFixed(0);
   console.info(
     [
       `${WAVES * EACH_WAVE} clients left; freed after p50, p99:`,
@@ -129,12 +145,18 @@ test(`${WAVES * EACH_WAVE} clients leave in every phase: their engine is freed a
         const times = takenMs.get(phase) ?? [];
         return `${phase} ${percentile(times, 0.5).toFixed(0)}, ${percentile(times, 0.99).toFixed(0)} ms;`;
       }),
-      `memory after each wave ${residentAfter.map((kib) => Math.round(kib / 1024)).join(", ")} MiB`,
+      `slowest of a wave ${percentile(slowestMs, 0.5).toFixed(0)} ms;`,
+      `memory ${mib(Math.min(...residentAfter))} to ${mib(Math.max(...residentAfter))} MiB, without garbage`,
+      heldAfter.map(({ objects, residentKiB: kib }) => `${objects} objects, ${mib(kib)} MiB`).join("; "),
     ].join(" "),
   );
-  for (const phase of PHASES.filter((each) => each !== "queued"))
-    expect(percentile(takenMs.get(phase) ?? [], 0.99)).toBeLessThan(FREED_WITHIN_MS);
-  expect(grownKiB).toBeLessThan(MAX_GROWTH_KIB);
+  // One late client in a hundred makes most waves late, as a machine that is busy elsewhere now and then does not.
+  expect(percentile(slowestMs, 0.5)).toBeLessThan(FREED_WITHIN_MS);
+  // A leak is in every round; code that is compiled, or dropped again, is in single ones.
+  const rounds = heldAfter.slice(1).map(({ objects }, before) => objects - (heldAfter[before]?.objects ?? 0));
+  expect(percentile(rounds, 0.5)).toBeLessThan(MAX_OBJECTS);
+  const [first, last] = [heldAfter[0]?.residentKiB ?? 0, heldAfter.at(-1)?.residentKiB ?? 0];
+  expect(last - first).toBeLessThan(MAX_RESIDENT_KIB);
   const atRest = await whenIdle(router);
   expect(atRest.value("vllm_router_attempts_total", { outcome: "client_closed" })).toBe(WAVES * UNDER_WAY);
   // Those of the connection over which this test asks for metrics, and of one to the engine.
@@ -143,4 +165,4 @@ test(`${WAVES * EACH_WAVE} clients leave in every phase: their engine is freed a
   expect(await router.child.exited).toBe(0);
   // Neither a rejection that nobody caught nor anything else.
   expect(await router.child.text("stderr")).toBe("");
-}, 120_000);
+}, 180_000);

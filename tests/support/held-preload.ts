@@ -1,0 +1,11 @@
+import { writeSync } from "node:fs";
+import { heapStats } from "bun:jsc";
+
+let told = 0;
+
+// Each signal collects all garbage, and is told, since a signal is not handled when it is sent.
+process.on("SIGUSR2", () => {
+  Bun.gc(true);
+  told += 1;
+  writeSync(1, `held ${told}: ${heapStats().objectCount} objects\n`);
+});

@@ -1,0 +1,44 @@
+import { fileURLToPath } from "node:url";
+import { residentKiB, type RunningProcess } from "./processes.ts";
+
+/** What a process holds when all garbage is collected. */
+export interface Held {
+  /** Objects of the program. */
+  readonly objects: number;
+  /** 0 on systems without /proc. */
+  readonly residentKiB: number;
+}
+
+/** The variables of a process that can be asked what it holds. */
+export const tellsWhatIsHeld: Readonly<Record<string, string>> = {
+  BUN_OPTIONS: `--preload ${fileURLToPath(import.meta.resolve("./held-preload.ts"))}`,
+  VLLM_ROUTER_ALLOW_BUN_OPTIONS: "1",
+};
+
+/** What is freed in one collection lets go of more, and the allocator returns its pages a moment later. */
+const COLLECTIONS = 3;
+const PAUSE_MS = 100;
+
+/** Asks a process that was started with these variables, and runs nothing meanwhile, what it holds. */
+export const createHeld = ({ child }: Pick<RunningProcess, "child">): (() => Promise<Held>) => {
+  let asked = 0;
+  const ask = async (): Promise<Held> => {
+    asked += 1;
+    child.kill("SIGUSR2");
+    const answer = new RegExp(`^held ${asked}: (\\d+) objects$`, "m");
+    const objects = Number(answer.exec(await child.until(answer))?.[1]);
+    await Bun.sleep(PAUSE_MS);
+    return { objects, residentKiB: (await residentKiB(child.pid)) ?? 0 };
+  };
+  return async () => {
+    let held = await ask();
+    for (let more = 1; more < COLLECTIONS; more += 1) {
+      const next = await ask();
+      held = {
+        objects: Math.min(held.objects, next.objects),
+        residentKiB: Math.min(held.residentKiB, next.residentKiB),
+      };
+    }
+    return held;
+  };
+};
