@@ -18,7 +18,9 @@ export interface Clients {
   readonly cut: (error: RouterError) => void;
 }
 
-interface Waiting extends Bagged {
+/** A client as it is kept; what is asked for it after an interruption has another signal. */
+interface Kept extends Client, Bagged {
+  signal: AbortSignal;
   readonly end: (error: RouterError) => void;
 }
 
@@ -27,46 +29,46 @@ interface Waiting extends Bagged {
  * lifting it sticks to the connection: this is the only place that lifts it, and what lifts it puts it back.
  */
 export const createClients = (idleTimeoutSeconds: number): Clients => {
-  const waiting = createBag<Waiting>();
+  const waiting = createBag<Kept>();
   return {
     of: (request, server, { arrivedAt, trace }) => {
       let ending = new AbortController();
-      const { signal } = request;
-      const end = (reason: RouterError): void => ending.abort(reason);
-      const awaiting: Waiting = { end, place: undefined };
-      const leave = (): void => end(reasonOf(signal));
-      if (signal.aborted) leave();
-      // It comes once: to say so costs more than to listen.
-      else signal.addEventListener("abort", leave);
-      return {
+      const client: Kept = {
+        signal: ending.signal,
+        arrivedAt,
         dueAt: Number.POSITIVE_INFINITY,
+        trace,
+        place: undefined,
         over: () => {},
-        get signal() {
-          return ending.signal;
-        },
+        end: (reason) => ending.abort(reason),
         interrupt: (reason) => {
           const interrupted = ending;
           // Who has left stays away.
           if (interrupted.signal.aborted) return;
           ending = new AbortController();
+          client.signal = ending.signal;
           interrupted.abort(reason);
         },
-        arrivedAt,
-        // An IPv4 address is written as one, also on a socket of IPv6.
         address: () => {
           const address = server.requestIP?.(request)?.address;
+          // An IPv4 address is written as one, also on a socket of IPv6.
           return address?.startsWith(":") ? address.replace(/^::ffff:(?=\d+\.)/i, "") : address;
         },
-        trace,
         allowSilence: () => {
-          waiting.add(awaiting);
+          waiting.add(client);
           server.timeout(request, 0);
         },
         limitSilence: () => {
-          waiting.remove(awaiting);
+          waiting.remove(client);
           server.timeout(request, idleTimeoutSeconds);
         },
       };
+      const { signal } = request;
+      const leave = (): void => client.end(reasonOf(signal));
+      if (signal.aborted) leave();
+      // It comes once: to say so costs more than to listen.
+      else signal.addEventListener("abort", leave);
+      return client;
     },
     cut: (error) => {
       for (const { end } of waiting.all()) end(error);
