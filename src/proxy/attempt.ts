@@ -66,7 +66,7 @@ export const createAttempts = ({ requests, metrics, deadlines, clock, log }: Att
   const logsEnds = log.isEnabled("debug");
 
   return (on: AttemptOn): Attempt => {
-    const { call, client, model, endpoint, plan, trial, place } = on;
+    const { call, client, model, endpoint, plan, trial, hidesUsage, place } = on;
     const series = metrics.seriesOf(endpoint.url, model);
     series.routed(plan.rule);
     const traced = client.trace?.attempt(endpoint.id, model);
@@ -90,7 +90,14 @@ export const createAttempts = ({ requests, metrics, deadlines, clock, log }: Att
     };
 
     return {
-      ...on,
+      call,
+      client,
+      model,
+      endpoint,
+      plan,
+      trial,
+      hidesUsage,
+      place,
       ticket,
       series,
       signal,

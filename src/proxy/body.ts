@@ -48,8 +48,7 @@ export const createReadBody = (timeoutMs: number, { clock }: { readonly clock: C
       reject(late());
       return Number.POSITIVE_INFINITY;
     });
-    const end = (): void => watching[Symbol.dispose]();
-    promise.then(end, end);
+    promise.then(watching.end, watching.end);
     readBody(request, maxBytes).then(resolve, reject);
     return promise;
   };

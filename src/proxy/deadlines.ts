@@ -148,7 +148,7 @@ export const createDeadlines = (
     attempt.watching?.by(Math.min(limitOf(attempt).at, probeAt(attempt)));
   const end = (attempt: Progress): void => {
     attempt.phase = "over";
-    attempt.watching?.[Symbol.dispose]();
+    attempt.watching?.end();
   };
 
   return {

@@ -5,15 +5,16 @@ import type { Clock } from "../core/clock.ts";
 export interface Watch {
   /**
    * Calls `look` at the monotonic time given, or a little later, and then each time at what it answered; Infinity
-   * is never. Adding and disposing cost no timer.
+   * is never. Adding and ending cost no timer.
    */
   readonly add: (dueAt: number, look: (now: number) => number) => Watching;
 }
 
-/** Something that is looked at until it is disposed. */
-export interface Watching extends Disposable {
+/** Something that is looked at until that is ended; no Disposable, which every request would pay for. */
+export interface Watching {
   /** Has it looked at at this time if it would be later otherwise. */
   readonly by: (dueAt: number) => void;
+  readonly end: () => void;
 }
 
 interface Entry extends Bagged {
@@ -63,7 +64,7 @@ export const createWatch = ({ clock }: { readonly clock: Clock }): Watch => {
           entry.dueAt = at;
           wakeBy(at);
         },
-        [Symbol.dispose]: () => entries.remove(entry),
+        end: () => entries.remove(entry),
       };
     },
   };

@@ -30,18 +30,18 @@ describe("what is watched", () => {
     expect(clock.waiting()).toEqual([]);
   });
 
-  test("is not looked at once it is disposed", () => {
+  test("is not looked at once it is ended", () => {
     const { clock, looks, add } = start();
-    add("a", 1000)[Symbol.dispose]();
+    add("a", 1000).end();
     clock.advance(2000);
     expect(looks).toEqual([]);
     expect(clock.waiting()).toEqual([]);
   });
 
-  test("is not looked at where the look at something else disposes it", () => {
+  test("is not looked at where the look at something else ends it", () => {
     const { clock, looks, add } = start();
     add("a", 1000, () => {
-      second[Symbol.dispose]();
+      second.end();
       return NEVER;
     });
     const second = add("b", 1000);
