@@ -73,9 +73,10 @@ const invalid = (message: string, cause?: unknown): RouterError =>
 const isDeeperThan = (value: unknown, depth: number): boolean => {
   if (typeof value !== "object" || value === null) return false;
   if (depth === 0) return true;
-  for (const child of Array.isArray(value) ? value : Object.values(value)) {
-    if (typeof child === "object" && isDeeperThan(child, depth - 1)) return true;
-  }
+  if (Array.isArray(value)) return value.some((child) => isDeeperThan(child, depth - 1));
+  const fields = value as Readonly<Record<string, unknown>>;
+  // What JSON is parsed to has no fields but its own.
+  for (const name in fields) if (isDeeperThan(fields[name], depth - 1)) return true;
   return false;
 };
 
