@@ -20,8 +20,14 @@ const asOneWord = (text: string): string =>
     ? '""'
     : text.slice(0, MAX_SESSION_ID).replace(/[\s\p{Cc}]/gu, (character) => encodeURIComponent(character));
 
+/** To ten thousandths, written by hand: every request has such a line, and toFixed takes a third of its time. */
+const secondsOf = (ms: number): string => {
+  const units = Math.round(ms * 10);
+  return `${Math.floor(units / 10_000)}.${String(units % 10_000).padStart(4, "0")}`;
+};
+
 const timing = ({ epochMs, elapsedMs }: RoutingLine): string =>
-  `at ${epochMs / 1000}, process time = ${(elapsedMs / 1000).toFixed(4)}`;
+  `at ${epochMs / 1000}, process time = ${secondsOf(elapsedMs)}`;
 
 /** The reference's line for a routed request, to the letter: other software parses it. */
 export const routingLine = (line: RoutingLine): string =>
@@ -43,5 +49,5 @@ export interface EndLine extends Pick<RoutingLine, "requestId" | "url" | "elapse
 /** The line for the end of a request on an engine: who ended it, and in which phase. */
 export const endLine = ({ requestId, url, outcome, phase, elapsedMs }: EndLine): string => {
   const who = outcome === "client_closed" ? "client" : "engine";
-  return `Request ${requestId} was ended by its ${who} ${phase}: ${outcome} on ${url} after ${(elapsedMs / 1000).toFixed(4)} s`;
+  return `Request ${requestId} was ended by its ${who} ${phase}: ${outcome} on ${url} after ${secondsOf(elapsedMs)} s`;
 };
