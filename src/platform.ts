@@ -164,8 +164,8 @@ export const collectGarbage = (): void => Bun.gc(false);
 /** The real randomness: from 0, below 1. */
 export const systemRandom = (): number => Math.random();
 
-/** Time that a line may wait for others to share its write. */
-const GATHER_MS = 5;
+/** Time that a line may wait for others to share its write, which wakes another thread and costs as much as some lines. */
+const GATHER_MS = 50;
 
 const writeAll = (descriptor: number) => async (text: string) => {
   const bytes = Buffer.from(text);
