@@ -29,6 +29,7 @@ import { createPrefill } from "./proxy/prefill.ts";
 import { createRequestHeaders } from "./proxy/request-headers.ts";
 import { createPolicy, handoverOf } from "./routing/index.ts";
 import type { RoutePlan, RoutingPolicy } from "./routing/policy.ts";
+import { joinRouting } from "./routing/shared-routing.ts";
 import type { Sharing } from "./sharing.ts";
 import { version } from "./version.ts";
 
@@ -118,7 +119,9 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
   const host = platform.readHost && parts.use(createHostSampler(platform.readHost, { clock, log }));
   // A policy holds turns and rings; of engines that are gone it forgets what it must by itself.
   const isSameRouting = previous !== undefined && Bun.deepEquals(previous.routing, config.routing, true);
-  const policy = isSameRouting ? previous.policy : createPolicy(config.routing, { random });
+  const { sharing } = platform;
+  const shared = sharing && joinRouting(sharing.memory.routing, sharing.seat);
+  const policy = isSameRouting ? previous.policy : createPolicy(config.routing, { random, ...shared });
   const engines = parts.use(
     makeEngines(
       config,

@@ -14,12 +14,14 @@ import {
 } from "./core/engine-cells.ts";
 import type { Log } from "./core/log.ts";
 import { createSlots, type Slots } from "./core/slots.ts";
+import { allocateRouting, buryRouting, clearRouting, type RoutingMemory } from "./routing/shared-routing.ts";
 import { ACCOUNT_CELLS, UNDER_WAY } from "./stats/account.ts";
 
 /** What several threads that serve one router have in common. Plain data, to be sent to a thread. */
 export interface SharedMemory {
   readonly ledger: CellsMemory;
   readonly admission: AdmissionMemory;
+  readonly routing: RoutingMemory;
 }
 
 /** A thread's part in it. */
@@ -36,10 +38,12 @@ const MAX_SLOTS = 4096;
 export const allocateSharing = (rows: number): SharedMemory => ({
   ledger: allocateCells({ rows, slots: MAX_SLOTS, cells: ACCOUNT_CELLS }),
   admission: allocateAdmission({ rows, slots: MAX_SLOTS }),
+  routing: allocateRouting({ rows, slots: MAX_SLOTS }),
 });
 
 /** Ends what was under way in a thread that is gone; another one may have its row then. */
-export const bury = ({ ledger, admission }: SharedMemory, row: number): void => {
+export const bury = ({ ledger, admission, routing }: SharedMemory, row: number): void => {
+  buryRouting(routing, row);
   clearRow(ledger, row, UNDER_WAY);
   buryAdmission(admission, row);
 };
@@ -55,7 +59,11 @@ export const createMemorySlots = (
       const { ledger, admission } = sharing.memory;
       return countOn(admission, slot) > 0 || UNDER_WAY.some((place) => sumInSlot(ledger, slot, place) > 0);
     },
-    clear: (slot) => clearSlot(sharing.memory.ledger, slot),
+    clear: (slot) => {
+      const { ledger, routing } = sharing.memory;
+      clearSlot(ledger, slot);
+      clearRouting(routing, slot);
+    },
     onFull: () =>
       log.warning(
         `There are more than ${MAX_SLOTS} engines: of those beyond, each worker knows its own requests only`,

@@ -1,26 +1,17 @@
 import type { RequestWatcher } from "../core/request-stats.ts";
 import { createDemand } from "./demand.ts";
-import {
-  type Account,
-  type BookedEngine,
-  createEngineBook,
-  describeLoad,
-  type Sight,
-} from "./engine-book.ts";
+import { type Account, createEngineBook, type Sight } from "./engine-book.ts";
+import { type BookedEngine, describeLoad } from "./engine-load.ts";
+import { createProgress, type EngineProgress, joinProgress } from "./engine-progress.ts";
 import { createSpeeds, type EngineSpeed } from "./engine-speed.ts";
 import { first, standingsOf } from "./explanation.ts";
 import { leastOf } from "./least-of.ts";
 import type { PolicyDeps, PolicyModule, RoutingPolicy } from "./policy.ts";
-import { createQuietRequests, type QuietRequests } from "./quiet-requests.ts";
 
 /** What is known of an engine beside its book. */
 interface Service {
   readonly speed: EngineSpeed;
-  /** Monotonic milliseconds since which it has computed the prompt that is next. */
-  servedAt: number;
-  /** Streams that were asked for and have not begun. */
-  awaited: number;
-  readonly quiet: QuietRequests;
+  readonly progress: EngineProgress;
 }
 
 type ServingEngine = BookedEngine & Service;
@@ -38,24 +29,21 @@ const MOST_BUSY = 0.9;
  * Milliseconds until an engine has computed the prompts that it has, at so many for a token. One that is silent for
  * longer than they should have taken is taken to be silent as long again.
  */
-const queueMs = (
-  { waitingTokens, quiet, awaited, servedAt }: ServingEngine,
-  at: number,
-  msPerToken: number,
-): number => {
-  const workMs = Math.max(0, waitingTokens - quiet.computedBy(at)) * msPerToken;
-  return awaited === 0 ? workMs : Math.max(workMs, at - servedAt - workMs);
+const queueMs = ({ waitingTokens, progress }: ServingEngine, at: number, msPerToken: number): number => {
+  const workMs = Math.max(0, waitingTokens - progress.computedBy(at)) * msPerToken;
+  return progress.awaited === 0 ? workMs : Math.max(workMs, at - progress.servedAt - workMs);
 };
 
-const createCacheAware = (_options: unknown, { random }: PolicyDeps): RoutingPolicy => {
-  const demand = createDemand();
+const createCacheAware = (_options: unknown, { random, book: shared }: PolicyDeps): RoutingPolicy => {
+  const demand = createDemand(shared?.demand);
   const speeds = createSpeeds();
-  const book = createEngineBook((): Service => ({
-    speed: speeds.open(),
-    servedAt: 0,
-    awaited: 0,
-    quiet: createQuietRequests(),
-  }));
+  const book = createEngineBook(
+    (cells): Service => ({
+      speed: speeds.open(),
+      progress: cells ? joinProgress(cells) : createProgress(),
+    }),
+    { book: shared },
+  );
 
   const choose = (sight: Sight<Account & Service>, at: number, draw: () => number) => {
     const { engines, tokens, cachedOn } = sight;
@@ -111,37 +99,28 @@ const timing = (
   watcher: RequestWatcher,
   { at, missing, isStream }: { readonly at: number; readonly missing: number; readonly isStream: boolean },
 ): RequestWatcher => {
+  const { progress, speed } = engine;
   let streamsBefore = 0;
-  let isAwaited = false;
-  let quiet: Disposable | undefined;
+  let answer: Disposable | undefined;
   let outputTokens: number | undefined;
 
   const begins = (now: number): void => {
-    engine.speed.observe(missing, streamsBefore, now - engine.servedAt);
-    engine.servedAt = now;
-  };
-  const arrives = (): void => {
-    if (isAwaited) engine.awaited -= 1;
-    isAwaited = false;
-    quiet?.[Symbol.dispose]();
+    speed.observe(missing, streamsBefore, now - progress.servedAt);
+    progress.serve(now);
   };
 
   return {
     began: () => {
-      if (engine.waiting === 0) engine.servedAt = at;
+      if (engine.waiting === 0) progress.serve(at);
       streamsBefore = engine.decoding;
-      isAwaited = isStream;
-      const { speed } = engine;
-      const dueAt =
-        at +
-        PATIENCE *
-          (queueMs(engine, at, speed.tokensMs(1)) + speed.tokensMs(missing) + speed.fixedMs(streamsBefore));
-      if (isAwaited) engine.awaited += 1;
-      else quiet = engine.quiet.add(dueAt, missing);
+      const dueMs =
+        queueMs(engine, at, speed.tokensMs(1)) + speed.tokensMs(missing) + speed.fixedMs(streamsBefore);
+      const dueAt = at + PATIENCE * dueMs;
+      answer = isStream ? progress.awaitStream() : progress.awaitWhole(dueAt, missing);
       watcher.began();
     },
     streamBegan: (elapsedMs) => {
-      arrives();
+      answer?.[Symbol.dispose]();
       begins(at + elapsedMs);
       watcher.streamBegan(elapsedMs);
     },
@@ -150,7 +129,7 @@ const timing = (
       watcher.tokens(usage);
     },
     ended: (outcome, elapsedMs, wasStream) => {
-      arrives();
+      answer?.[Symbol.dispose]();
       // An answer of one token or none, such as an embedding, is there when its prompt has been computed.
       if (outcome === "done" && !wasStream && (outputTokens ?? Infinity) <= 1) begins(at + elapsedMs);
       watcher.ended(outcome, elapsedMs, wasStream);

@@ -2,13 +2,8 @@ import { commaList } from "../config/schemas.ts";
 import type { Endpoint } from "../core/endpoint.ts";
 import type { OptionTable, OptionValues } from "../core/option.ts";
 import { cacheAware } from "./cache-aware.ts";
-import {
-  type Account,
-  type BookedEngine,
-  createEngineBook,
-  describeLoad,
-  type Sight,
-} from "./engine-book.ts";
+import { type Account, createEngineBook, type Sight } from "./engine-book.ts";
+import { type BookedEngine, describeLoad } from "./engine-load.ts";
 import { first, standingsOf } from "./explanation.ts";
 import { leastOf } from "./least-of.ts";
 import type { PolicyDeps, PolicyModule, RoutePlan, RoutingPolicy, RoutingRequest } from "./policy.ts";
@@ -56,8 +51,8 @@ const loadOf = ({ waiting, decoding }: BookedEngine): number => REQUEST_TOKENS *
  * where it holds nearly all of the prompt; otherwise another engine prefills, chosen by queue and cache.
  */
 const createDisaggregated = (_options: unknown, deps: PolicyDeps): RoutingPolicy<RoutePlan> => {
-  const book = createEngineBook(() => ({}));
-  const prefill = cacheAware.create({}, deps);
+  const book = createEngineBook(() => ({}), deps);
+  const prefill = cacheAware.create({}, { ...deps, book: deps.prefillBook });
 
   const choose = (
     { engines, tokens, cachedOn, planOn }: Sight<Account>,

@@ -1,17 +1,17 @@
+import type { EngineCells } from "../core/engine-cells.ts";
 import type { RequestWatcher } from "../core/request-stats.ts";
-import type { Candidate, Candidates, Prompt, RouteRule, RoutingRequest, SinglePlan } from "./policy.ts";
+import { type BookedEngine, createLoad, type EngineLoad, joinLoad } from "./engine-load.ts";
+import type {
+  Candidate,
+  Candidates,
+  Prompt,
+  RouteRule,
+  RoutingRequest,
+  SharedBook,
+  SinglePlan,
+} from "./policy.ts";
 import { createPrefixIndex } from "./prefix-index.ts";
 import { blocksOf, type PromptBlocks } from "./prompt-blocks.ts";
-
-/** What this router has given an engine and has not seen done. */
-export interface BookedEngine {
-  /** Requests whose answer has not begun. */
-  readonly waiting: number;
-  /** Tokens of these that the engine has to compute: their prompts without what it holds in its cache. */
-  readonly waitingTokens: number;
-  /** Requests whose answer streams. */
-  readonly decoding: number;
-}
 
 /** A request as it stands to each of its candidates. */
 export interface Sight<Engine extends BookedEngine> {
@@ -39,22 +39,10 @@ export interface EngineBook<Extra> {
   readonly keepOnly: (endpointIds: ReadonlySet<string>) => void;
 }
 
-/** What a request that streams weighs, in prompt tokens that wait. */
-const DECODE_TOKENS = 200;
-
-/** Work that an engine has still to do, in prompt tokens. */
-export const outstandingWork = ({ waitingTokens, decoding }: BookedEngine): number =>
-  waitingTokens + DECODE_TOKENS * decoding;
-
-/** An engine's load for people. */
-export const describeLoad = ({ waiting, decoding }: BookedEngine): string =>
-  `${waiting} waiting, ${decoding} decoding`;
-
 /** An engine as a book has it; only the book writes it. */
-export interface Account {
-  waiting: number;
-  waitingTokens: number;
-  decoding: number;
+export interface Account extends EngineLoad {
+  /** Absent where no other thread has numbers of it. */
+  readonly cells: EngineCells | undefined;
   /** Where the prefix index has the engine; absent while it cannot serve. */
   place: number | undefined;
   /** Bytes of prompts that its cache is taken to hold; 0 before its first request. */
@@ -87,28 +75,37 @@ const cacheTokensOf = ({ engine }: Candidate): number | undefined =>
     ? engine.blockCount * engine.blockSize
     : undefined;
 
-/** A book in which a policy keeps something of its own for each engine. */
+interface BookOptions {
+  readonly cut?: (prompt: Prompt) => PromptBlocks;
+  /** Absent where no other thread writes it. */
+  readonly book?: SharedBook | undefined;
+}
+
+/** A book in which a policy keeps something of its own for each engine, with numbers in common where others write it. */
 export const createEngineBook = <Extra extends object>(
-  open: () => Extra,
-  cut: (prompt: Prompt) => PromptBlocks = blocksOf,
+  open: (cells: EngineCells | undefined) => Extra,
+  { cut = blocksOf, book }: BookOptions = {},
 ): EngineBook<Extra> => {
   const index = createPrefixIndex({ capacity: INDEX_CAPACITY });
   const engines = new Map<string, Account & Extra>();
   const bytesPerToken = new Map<string, number>();
   let known = new WeakMap<Candidates, readonly [Account & Extra, ...(Account & Extra)[]]>();
 
+  const forget = (engine: Account): void => {
+    if (engine.place !== undefined) index.remove(engine.place);
+    engine.place = undefined;
+    engine.limit = 0;
+  };
+
   const engineOf = ({ endpoint: { id } }: Candidate): Account & Extra => {
     let engine = engines.get(id);
-    if (!engine) {
-      const account: Account = {
-        waiting: 0,
-        waitingTokens: 0,
-        decoding: 0,
-        place: undefined,
-        limit: 0,
-        told: undefined,
-      };
-      engine = Object.assign(account, open());
+    const cells = book?.find(id, engine?.cells);
+    if (!engine || engine.cells !== cells) {
+      // Another engine under the id of one that is gone.
+      if (engine) forget(engine);
+      const load = cells ? joinLoad(cells) : createLoad();
+      const account: Account = Object.assign(load, { cells, place: undefined, limit: 0, told: undefined });
+      engine = Object.assign(account, open(cells));
       engines.set(id, engine);
     }
     engine.place ??= index.add();
@@ -151,11 +148,6 @@ export const createEngineBook = <Extra extends object>(
         const { place } = engine;
         let hasBegun = false;
 
-        const leaveQueue = (): void => {
-          engine.waiting -= 1;
-          engine.waitingTokens = engine.waiting === 0 ? 0 : engine.waitingTokens - own;
-        };
-
         const learnCache = (input: number, cached: number): void => {
           if (engine.place !== place || place === undefined) return;
           const surplus = cached - (expected * input) / Math.max(1, blocks.length);
@@ -167,8 +159,7 @@ export const createEngineBook = <Extra extends object>(
 
         return {
           began: () => {
-            engine.waiting += 1;
-            engine.waitingTokens += own;
+            engine.queue(own);
             if (engine.place !== place || place === undefined) return;
             const candidate = candidates[list.indexOf(engine)];
             const told = (candidate && cacheTokensOf(candidate)) ?? engine.told;
@@ -180,8 +171,7 @@ export const createEngineBook = <Extra extends object>(
           },
           streamBegan: () => {
             hasBegun = true;
-            leaveQueue();
-            engine.decoding += 1;
+            engine.decode(own);
           },
           tokens: ({ input, cached }) => {
             if (input === 0 || blocks.length === 0) return;
@@ -189,8 +179,8 @@ export const createEngineBook = <Extra extends object>(
             if (cached !== undefined) learnCache(input, cached);
           },
           ended: (outcome) => {
-            if (hasBegun) engine.decoding -= 1;
-            else leaveQueue();
+            if (hasBegun) engine.finish();
+            else engine.leave(own);
             // What was never computed is in no cache.
             if (outcome === "done" || hasBegun || engine.place !== place || place === undefined) return;
             index.truncate(blocks, place, expected);
@@ -214,9 +204,7 @@ export const createEngineBook = <Extra extends object>(
     keepOnly: (endpointIds) => {
       for (const [id, engine] of engines) {
         if (endpointIds.has(id)) continue;
-        if (engine.place !== undefined) index.remove(engine.place);
-        engine.place = undefined;
-        engine.limit = 0;
+        forget(engine);
         if (engine.waiting + engine.decoding === 0) engines.delete(id);
       }
       known = new WeakMap();

@@ -1,4 +1,5 @@
-import type { BookedEngine, Sight } from "./engine-book.ts";
+import type { Sight } from "./engine-book.ts";
+import type { BookedEngine } from "./engine-load.ts";
 import type { Explanation } from "./policy.ts";
 
 /** Of engines that cost the same the first is shown, where a plan draws one: explaining uses up no random numbers. */

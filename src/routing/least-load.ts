@@ -1,10 +1,11 @@
-import { type Account, createEngineBook, describeLoad, outstandingWork, type Sight } from "./engine-book.ts";
+import { type Account, createEngineBook, type Sight } from "./engine-book.ts";
+import { describeLoad, outstandingWork } from "./engine-load.ts";
 import { first, standingsOf } from "./explanation.ts";
 import { leastOf } from "./least-of.ts";
 import type { PolicyDeps, PolicyModule, RoutingPolicy, SinglePlan } from "./policy.ts";
 
-const createLeastLoad = (_options: unknown, { random }: PolicyDeps): RoutingPolicy => {
-  const book = createEngineBook(() => ({}));
+const createLeastLoad = (_options: unknown, { random, book: shared }: PolicyDeps): RoutingPolicy => {
+  const book = createEngineBook(() => ({}), { book: shared });
   const choose = ({ engines, planOn }: Sight<Account>, draw: () => number): SinglePlan => {
     const engine = leastOf(engines, outstandingWork, draw);
     return planOn(engine, "load", `least load: ${describeLoad(engine)}`);

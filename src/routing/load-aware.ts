@@ -1,12 +1,7 @@
 import { decimalBetween } from "../config/schemas.ts";
 import type { OptionTable, OptionValues } from "../core/option.ts";
-import {
-  type Account,
-  type BookedEngine,
-  createEngineBook,
-  describeLoad,
-  type Sight,
-} from "./engine-book.ts";
+import { type Account, createEngineBook, type Sight } from "./engine-book.ts";
+import { type BookedEngine, describeLoad } from "./engine-load.ts";
 import { first, standingsOf } from "./explanation.ts";
 import { leastOf } from "./least-of.ts";
 import type { PolicyDeps, PolicyModule, RoutingPolicy } from "./policy.ts";
@@ -25,9 +20,9 @@ const requestsOn = ({ waiting, decoding }: BookedEngine): number => waiting + de
 
 const createLoadAware = (
   { loadAwareBeta: beta }: OptionValues<typeof options>,
-  { random }: PolicyDeps,
+  { random, book: shared }: PolicyDeps,
 ): RoutingPolicy => {
-  const book = createEngineBook(() => ({}));
+  const book = createEngineBook(() => ({}), { book: shared });
 
   const choose = (sight: Sight<Account>, draw: () => number) => {
     const { engines, tokens, cachedOn, planOn } = sight;

@@ -1,7 +1,9 @@
+import type { EngineCells, FindCells } from "../core/engine-cells.ts";
 import type { Endpoint } from "../core/endpoint.ts";
 import type { EngineStats } from "../core/engine-stats.ts";
 import type { OptionTable, OptionValues } from "../core/option.ts";
 import type { RequestStats, RequestWatcher } from "../core/request-stats.ts";
+import type { FindTurn } from "./turns.ts";
 
 /** What an engine computes before it can answer, and what it can find in its prefix cache. */
 export interface Prompt {
@@ -117,10 +119,22 @@ export interface RoutingPolicy<Plan extends RoutePlan = SinglePlan> {
 /** How what one engine has computed comes to another: by caches that they share, or by parameters in its answer. */
 export type Handover = "cache" | "parameters";
 
+/** A book that several threads write. */
+export interface SharedBook {
+  readonly find: FindCells;
+  /** What comes to the fleet, from each thread. */
+  readonly demand: EngineCells;
+}
+
 /** What a policy is lent. */
 export interface PolicyDeps {
   /** From 0, below 1. */
   readonly random: () => number;
+  /** Absent where no other thread routes; so are the books. */
+  readonly turns?: FindTurn | undefined;
+  readonly book?: SharedBook | undefined;
+  /** Of a policy beside it that chooses who prefills. */
+  readonly prefillBook?: SharedBook | undefined;
 }
 
 /** What routing/index.ts registers: a policy, its name and its own options. */

@@ -1,9 +1,10 @@
-import { createEngineBook, describeLoad, outstandingWork } from "./engine-book.ts";
+import { createEngineBook } from "./engine-book.ts";
+import { describeLoad, outstandingWork } from "./engine-load.ts";
 import { standingsOf } from "./explanation.ts";
 import type { PolicyDeps, PolicyModule, RoutingPolicy } from "./policy.ts";
 
-const createPowerOfTwo = (_options: unknown, { random }: PolicyDeps): RoutingPolicy => {
-  const book = createEngineBook(() => ({}));
+const createPowerOfTwo = (_options: unknown, { random, book: shared }: PolicyDeps): RoutingPolicy => {
+  const book = createEngineBook(() => ({}), { book: shared });
   return {
     plan: (request, candidates) => {
       const { engines, planOn } = book.look(request, candidates);

@@ -1,13 +1,8 @@
 import { isAscii } from "node:buffer";
 import { integer } from "../config/schemas.ts";
 import type { OptionTable, OptionValues } from "../core/option.ts";
-import {
-  type Account,
-  type BookedEngine,
-  createEngineBook,
-  describeLoad,
-  type Sight,
-} from "./engine-book.ts";
+import { type Account, createEngineBook, type Sight } from "./engine-book.ts";
+import { type BookedEngine, describeLoad } from "./engine-load.ts";
 import { first, standingsOf } from "./explanation.ts";
 import { leastOf } from "./least-of.ts";
 import type { PolicyDeps, PolicyModule, Prompt, RoutingPolicy, SinglePlan } from "./policy.ts";
@@ -60,9 +55,9 @@ const requestsOn = ({ waiting, decoding }: BookedEngine): number => waiting + de
 
 const createPrefixAware = (
   { prefixMinMatchLength }: OptionValues<typeof options>,
-  { random }: PolicyDeps,
+  { random, book: shared }: PolicyDeps,
 ): RoutingPolicy => {
-  const book = createEngineBook(() => ({}), chunksOf);
+  const book = createEngineBook(() => ({}), { cut: chunksOf, book: shared });
   const choose = ({ engines, blocks, bytesOn, planOn }: Sight<Account>, draw: () => number): SinglePlan => {
     const idlest = leastOf(engines, requestsOn, draw);
     let longest = 0;

@@ -1,14 +1,10 @@
-import type { Candidate, Candidates, PolicyModule, RoutingPolicy, SinglePlan } from "./policy.ts";
+import type { Candidate, Candidates, PolicyDeps, PolicyModule, RoutingPolicy, SinglePlan } from "./policy.ts";
+import { createTurns, type Turn } from "./turns.ts";
 
-/** Sets of engines whose turn is remembered; beyond that all turns start anew, as in the reference. */
-const MAX_SETS = 1024;
-
-interface Turn {
-  next: number;
-}
-
-const createRoundRobin = (): RoutingPolicy => {
-  const turns = new Map<string, Turn>();
+const createRoundRobin = (
+  _options: unknown = {},
+  { turns = createTurns() }: Pick<PolicyDeps, "turns"> = {},
+): RoutingPolicy => {
   const orders = new WeakMap<Candidates, { readonly sorted: readonly Candidate[]; readonly turn: Turn }>();
 
   const orderOf = (candidates: Candidates) => {
@@ -16,19 +12,14 @@ const createRoundRobin = (): RoutingPolicy => {
     if (known) return known;
     const byUrl = new Map(candidates.map((candidate) => [candidate.endpoint.url, candidate]));
     const urls = [...byUrl.keys()].sort();
-    const key = urls.join(" ");
-    if (!turns.has(key) && turns.size >= MAX_SETS) turns.clear();
-    const turn = turns.get(key) ?? { next: 0 };
-    turns.set(key, turn);
-    const order = { sorted: urls.flatMap((url) => byUrl.get(url) ?? []), turn };
+    const order = { sorted: urls.flatMap((url) => byUrl.get(url) ?? []), turn: turns(urls.join(" ")) };
     orders.set(candidates, order);
     return order;
   };
 
   const planOf = (candidates: Candidates, isTaken: boolean): SinglePlan => {
     const { sorted, turn } = orderOf(candidates);
-    const index = turn.next % sorted.length;
-    if (isTaken) turn.next = index + 1;
+    const index = isTaken ? turn.take(sorted.length) : turn.next(sorted.length);
     const { endpoint } = sorted[index] ?? candidates[0];
     return { kind: "single", endpoint, rule: "turn", reason: `turn ${index + 1} of ${sorted.length}` };
   };

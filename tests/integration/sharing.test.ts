@@ -97,3 +97,14 @@ test("an engine has no more requests from all routers than it may", async () => 
   await waiting.until(/data: 1/);
   expect(given.engines.flatMap(({ requests }) => requests)).toHaveLength(3);
 });
+
+test("requests to several routers go to the engines in turn", async () => {
+  await using given = await start({ routers: 2, engines: 3 });
+  for (let request = 0; request < 9; request += 1) {
+    const router = given.at[(request >> 1) & 1];
+    if (router) await given.send(router).until(/data: 1/);
+    const counts = given.engines.map(({ requests }) => requests.length);
+    expect(Math.max(...counts) - Math.min(...counts)).toBeLessThanOrEqual(1);
+  }
+  expect(given.engines.map(({ requests }) => requests.length)).toEqual([3, 3, 3]);
+});

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { RequestOutcome } from "../../src/core/request-stats.ts";
-import { createEngineBook, outstandingWork } from "../../src/routing/engine-book.ts";
+import { createEngineBook } from "../../src/routing/engine-book.ts";
+import { outstandingWork } from "../../src/routing/engine-load.ts";
 import { candidatesAt } from "../support/candidates.ts";
 import { promptAt } from "./planned.ts";
 
