@@ -1,5 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { residentKiB, type RunningProcess } from "./processes.ts";
+import { percentile } from "./statistics.ts";
 
 /** What a process holds when all garbage is collected. */
 export interface Held {
@@ -42,3 +43,17 @@ export const createHeld = ({ child }: Pick<RunningProcess, "child">): (() => Pro
     return held;
   };
 };
+
+/** By how much more is held after rounds of the same work: objects a round in the median, memory in all. */
+export const grownOver = (rounds: readonly Held[]): Held => ({
+  // A leak is in every round; code that is compiled, or dropped again, is in single ones.
+  objects: percentile(
+    rounds.slice(1).map(({ objects }, before) => objects - (rounds[before]?.objects ?? 0)),
+    0.5,
+  ),
+  residentKiB: (rounds.at(-1)?.residentKiB ?? 0) - (rounds[0]?.residentKiB ?? 0),
+});
+
+/** What was held after each round, for people. */
+export const describeHeld = (rounds: readonly Held[]): string =>
+  rounds.map((held) => `${held.objects} objects, ${(held.residentKiB / 1024).toFixed(0)} MiB`).join("; ");
