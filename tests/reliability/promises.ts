@@ -140,6 +140,7 @@ export const promises: Readonly<Record<string, Row>> = {
     tests: [
       "e2e/storms/leaving.test.ts: clients leave in every phase",
       "e2e/storms/traces.test.ts: of which most go wrong in every way leave nothing in memory",
+      "e2e/storms/reloads.test.ts: reloads leave nothing of the routers that they replace",
       "e2e/storms/soak.test.ts: in mixed traffic, faults and reloads loses nothing",
     ],
     missing: "CI takes a minute for it; `scripts/soak.ts --minutes 60` soaks for an hour.",
