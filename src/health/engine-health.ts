@@ -86,7 +86,7 @@ export const createEngineHealth = ({ liveness, models }: HealthOptions, deps: He
       if (dataAt === undefined || clock.monotonic() - dataAt >= BUSY_MS) return false;
       const deadline = new AbortController();
       using _timer = clock.after(timeoutMs, () => deadline.abort());
-      return reach(url, AbortSignal.any([signal, deadline.signal]));
+      return await reach(url, AbortSignal.any([signal, deadline.signal]));
     };
 
   const watchEngines = ({ path, ...check }: LivenessCheck): Checker => {

@@ -1,4 +1,6 @@
 import { describe, expect, test } from "bun:test";
+import { aborted } from "../../src/core/aborted.ts";
+import type { EngineReach } from "../../src/core/engine-reach.ts";
 import type { EngineFetch, EngineRequest } from "../../src/core/engine-fetch.ts";
 import type { Endpoint } from "../../src/core/endpoint.ts";
 import { createLog } from "../../src/core/log.ts";
@@ -42,12 +44,12 @@ const start = (options: HealthOptions, endpoints: readonly Endpoint[] = [endpoin
   };
   const asleep = new Set<string>();
   let dataAt: number | undefined;
-  let isReachable = true;
+  let reach: EngineReach = async () => true;
   const health = createEngineHealth(options, {
     clock,
     log,
     fetch,
-    reach: async () => isReachable,
+    reach: async (url, signal) => reach(url, signal),
     random: () => 0.5,
     apiKey: "the key",
     endpoints: () => endpoints,
@@ -64,7 +66,7 @@ const start = (options: HealthOptions, endpoints: readonly Endpoint[] = [endpoin
     asleep,
     answer: (url: string, how: Answer) => answers.set(url, how),
     sendData: () => (dataAt = clock.monotonic()),
-    cutOff: () => (isReachable = false),
+    reaches: (how: EngineReach) => (reach = how),
     live: async (seconds: number): Promise<void> => {
       for (let step = 0; step < seconds * 10; step += 1) {
         await settle();
@@ -146,13 +148,16 @@ describe("the light check", () => {
     expect(silence).toBeLessThan(25_000);
   });
 
-  test("spares no engine whose host is gone, or that refuses, however lately it sent data", async () => {
+  test("spares no engine whose host is gone or silent, or that refuses, however lately it sent data", async () => {
     const gone = start({ liveness });
     gone.answer("http://a/health", hanging);
-    gone.cutOff();
+    gone.reaches(async () => false);
+    const silent = start({ liveness });
+    silent.answer("http://a/health", hanging);
+    silent.reaches(async (_url, signal) => aborted(signal).then(() => false));
     const refused = start({ liveness });
     refused.answer("http://a/health", refusing);
-    for (const checks of [gone, refused]) {
+    for (const checks of [gone, silent, refused]) {
       for (let second = 0; second < 15; second += 1) {
         checks.sendData();
         await checks.live(1);

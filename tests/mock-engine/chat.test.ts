@@ -191,7 +191,7 @@ describe("a streamed answer", () => {
 describe("what is refused", () => {
   const refused = async (body: unknown): Promise<{ status: number; body: unknown }> => {
     await using engine = startEngine({ maxModelLen: 100 });
-    return read(await post(engine, path, body));
+    return await read(await post(engine, path, body));
   };
 
   test("an unknown model", async () => {
