@@ -8,6 +8,7 @@ import { createFleet, type Fleet } from "./fleet/fleet.ts";
 import { createService } from "./fleet/service.ts";
 import type { SleepStates } from "./fleet/sleep-states.ts";
 import type { EngineHealth } from "./health/engine-health.ts";
+import { joinCourt } from "./health/court.ts";
 import { createOutliers, type Outliers } from "./health/outliers.ts";
 import type { RouterMetrics } from "./metrics/router-metrics.ts";
 import { rolesBy } from "./routing/index.ts";
@@ -43,10 +44,13 @@ export const createAccounts = (config: Config, deps: AccountsDeps, previous?: Ju
     previous !== undefined && Bun.deepEquals(previous.outlierOptions, config.outliers, true);
   const { sharing } = deps;
   const windowMs = config.requestStatsWindowSeconds * 1000;
+  const court = sharing && joinCourt(sharing.memory.court, sharing.seat);
   const find = sharing && joinCells(sharing.memory.ledger, sharing.seat);
   return {
     requests: previous?.requests ?? createRequestLedger({ windowMs, find }, deps),
-    outliers: isSameJudge ? previous.outliers : createOutliers(config.outliers ?? { slowStartMs: 0 }, deps),
+    outliers: isSameJudge
+      ? previous.outliers
+      : createOutliers(config.outliers ?? { slowStartMs: 0 }, { ...deps, court }),
   };
 };
 

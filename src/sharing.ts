@@ -1,3 +1,4 @@
+import type { Config } from "./config/config.ts";
 import {
   allocateAdmission,
   type AdmissionMemory,
@@ -14,6 +15,7 @@ import {
 } from "./core/engine-cells.ts";
 import type { Log } from "./core/log.ts";
 import { createSlots, type Slots } from "./core/slots.ts";
+import { allocateCourt, buryCourt, clearCourt, type CourtMemory } from "./health/court.ts";
 import { allocateRouting, buryRouting, clearRouting, type RoutingMemory } from "./routing/shared-routing.ts";
 import { ACCOUNT_CELLS, UNDER_WAY } from "./stats/account.ts";
 
@@ -22,6 +24,8 @@ export interface SharedMemory {
   readonly ledger: CellsMemory;
   readonly admission: AdmissionMemory;
   readonly routing: RoutingMemory;
+  /** By the options of `outliers`. */
+  readonly court: CourtMemory;
 }
 
 /** A thread's part in it. */
@@ -34,15 +38,31 @@ export interface Sharing {
 /** Engines whose numbers are shared; more than that are counted by each thread for itself. */
 const MAX_SLOTS = 4096;
 
+/** How engines are judged. */
+interface Judging {
+  readonly outliers?: Config["outliers"];
+}
+
+const allocateCourtFor = (rows: number, { outliers }: Judging): CourtMemory =>
+  allocateCourt({ rows, slots: MAX_SLOTS }, outliers?.breaker?.failureThreshold);
+
 /** Memory for so many threads, each with a row; only what is written takes up any. */
-export const allocateSharing = (rows: number): SharedMemory => ({
+export const allocateSharing = (rows: number, config: Judging): SharedMemory => ({
   ledger: allocateCells({ rows, slots: MAX_SLOTS, cells: ACCOUNT_CELLS }),
   admission: allocateAdmission({ rows, slots: MAX_SLOTS }),
   routing: allocateRouting({ rows, slots: MAX_SLOTS }),
+  court: allocateCourtFor(rows, config),
 });
 
+/** The memory for the next router: what engines are judged by otherwise begins anew. */
+export const renewSharing = (memory: SharedMemory, before: Judging, config: Judging): SharedMemory =>
+  Bun.deepEquals(before.outliers, config.outliers, true)
+    ? memory
+    : { ...memory, court: allocateCourtFor(memory.ledger.rows, config) };
+
 /** Ends what was under way in a thread that is gone; another one may have its row then. */
-export const bury = ({ ledger, admission, routing }: SharedMemory, row: number): void => {
+export const bury = ({ ledger, admission, routing, court }: SharedMemory, row: number): void => {
+  buryCourt(court, row);
   buryRouting(routing, row);
   clearRow(ledger, row, UNDER_WAY);
   buryAdmission(admission, row);
@@ -60,7 +80,8 @@ export const createMemorySlots = (
       return countOn(admission, slot) > 0 || UNDER_WAY.some((place) => sumInSlot(ledger, slot, place) > 0);
     },
     clear: (slot) => {
-      const { ledger, routing } = sharing.memory;
+      const { ledger, routing, court } = sharing.memory;
+      clearCourt(court, slot);
       clearSlot(ledger, slot);
       clearRouting(routing, slot);
     },

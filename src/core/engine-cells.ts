@@ -51,10 +51,13 @@ export const allocateCells = (size: Omit<CellsMemory, "buffer">): CellsMemory =>
 const cellsAt = ({ buffer, slots, cells }: CellsMemory, row: number, slot: number): Float64Array =>
   new Float64Array(buffer, (row * slots + slot) * cells * Float64Array.BYTES_PER_ELEMENT, cells);
 
+/** The numbers of every slot in a row. */
+export const cellsIn = (memory: CellsMemory, row: number): readonly Float64Array[] =>
+  Array.from({ length: memory.slots }, (_, slot) => cellsAt(memory, row, slot));
+
 /** Forgets what a thread that is gone had at these places. */
 export const clearRow = (memory: CellsMemory, row: number, places: readonly number[]): void => {
-  for (let slot = 0; slot < memory.slots; slot += 1) {
-    const cells = cellsAt(memory, row, slot);
+  for (const cells of cellsIn(memory, row)) {
     // What was never written takes no memory.
     for (const place of places) if (cells[place] !== 0) cells[place] = 0;
   }
@@ -85,6 +88,20 @@ export const joinCells =
     const rows = Array.from({ length: memory.rows }, (_, index) => cellsAt(memory, index, slot));
     return { own: cellsAt(memory, row, slot), others: rows.filter((_, index) => index !== row), slot };
   };
+
+/** 0 says that there is no time, so times are stored by so much later. */
+const LATER = 1;
+
+/** The time at a place of a row; absent where none was set. */
+export const timeAt = (row: Float64Array, place: number): number | undefined => {
+  const time = row[place] ?? 0;
+  return time === 0 ? undefined : time - LATER;
+};
+
+/** Sets the time at a place of a row, or takes it away. */
+export const setTime = (row: Float64Array, place: number, at: number | undefined): void => {
+  row[place] = at === undefined ? 0 : at + LATER;
+};
 
 /** What all threads together have at a place. */
 export const sumAt = ({ own, others }: EngineCells, place: number): number => {

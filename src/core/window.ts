@@ -22,11 +22,15 @@ export interface Window {
   readonly mean: (now: number) => number | undefined;
 }
 
-/** Fixed memory, O(1) for `add` whatever the rate. Its numbers are among those of an engine from `base` on. */
+/**
+ * Fixed memory, O(1) for `add` whatever the rate. Its numbers are among those of an engine from `base` on; rows of
+ * other threads count as long as `isCounted`.
+ */
 export const createWindow = (
   windowMs: number,
   { own, others }: EngineCells = createCells(WINDOW_CELLS),
   base = 0,
+  isCounted: (row: Float64Array) => boolean = () => true,
 ): Window => {
   const bucketMs = windowMs / BUCKETS;
   const counts = base + COUNTS;
@@ -78,7 +82,7 @@ export const createWindow = (
   const count = (now: number): number => {
     advance(now);
     let all = total;
-    for (const row of others) all += countOf(row, now);
+    for (const row of others) if (isCounted(row)) all += countOf(row, now);
     return all;
   };
 
@@ -108,7 +112,7 @@ export const createWindow = (
       // Summed anew: a running sum of fractions would drift away from what is in the window.
       let sum = 0;
       for (let bucket = 0; bucket < BUCKETS; bucket += 1) sum += own[sums + bucket] ?? 0;
-      for (const row of others) sum += sumOf(row, now);
+      for (const row of others) if (isCounted(row)) sum += sumOf(row, now);
       return sum / events;
     },
   };

@@ -128,7 +128,7 @@ export const createFleet = (
     const memberships = Object.values(pools).flatMap((byModel) =>
       [...byModel.values()].map(({ members }) => members),
     );
-    service.see({ endpoints: new Set(byId.keys()), able: routable, pools: memberships });
+    service.see({ endpoints: byId, able: routable, pools: memberships });
     return { endpoints, asleep, excluded, pools, byId, onlyModel, healthy, counts, routable };
   };
 

@@ -101,12 +101,15 @@ export const createService = (
         ? candidates
         : (without(candidates, holdBack(ableOf(candidates), random)) ?? candidates),
     begin: (endpoint, pool) => {
-      const isShut =
-        pool !== undefined &&
-        !outliers.isQuiet() &&
-        !outliers.standingOf(endpoint.id).isOpen &&
-        !open(pool)?.some((candidate) => candidate.endpoint.id === endpoint.id);
-      return isShut ? undefined : outliers.begin(endpoint, suspect);
+      if (!pool || outliers.isQuiet()) return outliers.begin(endpoint, suspect);
+      const isLetIn = (): boolean =>
+        open(pool)?.some((candidate) => candidate.endpoint.id === endpoint.id) === true;
+      if (!outliers.standingOf(endpoint.id).isOpen && !isLetIn()) return undefined;
+      const trial = outliers.begin(endpoint, suspect);
+      // In another thread a request may have begun to probe it at this moment.
+      if (!trial.isBeside || isLetIn()) return trial;
+      trial.end("left");
+      return undefined;
     },
     isPanic: ({ able, members }) => !able || isPanic(ableOf(able), members.length),
     stateOf: (endpointId) => outliers.standingOf(endpointId).state,

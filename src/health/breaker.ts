@@ -1,5 +1,5 @@
-import { createWindow } from "../core/window.ts";
-import { createFailureRun } from "./failure-run.ts";
+import { type EngineCells, setTime, timeAt } from "../core/engine-cells.ts";
+import { createEvidence } from "./evidence.ts";
 
 /** When an engine is ejected, and for how long. */
 export interface BreakerOptions {
@@ -23,13 +23,16 @@ export interface Attempt {
   readonly era: number;
   /** Of its answer, once that has begun. */
   mark?: number;
+  /** Its number, where it is a probe. */
+  readonly probe?: number;
 }
 
 /** Requests let through, none, or one at a time. */
 export type BreakerState = "closed" | "open" | "half_open";
 
-/** The breaker of one engine; all times are monotonic milliseconds. */
+/** The breaker of one engine, of whose methods those that change more than counts are called by one thread at a time; all times are monotonic milliseconds. */
 export interface Breaker {
+  readonly isOpen: () => boolean;
   readonly stateAt: (now: number) => BreakerState;
   /** Whether a probing request is under way. */
   readonly isProbing: () => boolean;
@@ -55,18 +58,38 @@ export interface Breaker {
    * when it has waited as long as it had to when it was ejected.
    */
   readonly probeSoon: (now: number) => void;
-  /** Closes it where enough probes were answered and it was open long enough; whether it did. */
+  /** Whether enough probes were answered and it was open long enough. */
+  readonly canClose: (now: number) => boolean;
+  /** Closes it where it can be; whether it did. */
   readonly settle: (now: number) => boolean;
 }
 
-interface Opening {
-  readonly at: number;
-  until: number;
-  /** Before it nothing ends the wait: an engine that comes and goes does not get requests whenever it comes. */
-  readonly leastUntil: number;
-  /** Probes answered in a row. */
-  passes: number;
-  probe: Attempt | undefined;
+// What is judged.
+const ERA = 0;
+const EJECTIONS = 1;
+const OPENED_AT = 2;
+const UNTIL = 3;
+/** Before it nothing ends the wait: an engine that comes and goes does not get requests whenever it comes. */
+const LEAST_UNTIL = 4;
+/** Probes answered in a row. */
+const PASSES = 5;
+const CLOSED_AT = 6;
+const FAILURES = 7;
+
+/** The number of the probing request; 0 where there is none. */
+export const PROBE = 8;
+
+/** Numbers of what is judged, of one engine. */
+export const BREAKER_CELLS = 9;
+
+interface BreakerDeps {
+  readonly random: () => number;
+  /** What is judged. */
+  readonly state?: Float64Array;
+  /** By what, of each thread; asked for with the first request. */
+  readonly rows?: (() => EngineCells) | undefined;
+  /** A number for a probe that no other one has. */
+  readonly nextProbe?: () => number;
 }
 
 const LONGEST_MS = 60_000;
@@ -85,98 +108,115 @@ export const holdDownFor = ({ ejectionMs }: Pick<BreakerOptions, "ejectionMs">):
  * A breaker that is closed at first. It opens when it is told to, after it has said why; it is half-open by
  * itself when its time is over, for one request at a time.
  */
-export const createBreaker = (
-  options: BreakerOptions,
-  { random }: { readonly random: () => number },
-): Breaker => {
-  const { failureThreshold, successThreshold, ejectionMs, windowMs } = options;
+export const createBreaker = (options: BreakerOptions, deps: BreakerDeps): Breaker => {
+  const { successThreshold, ejectionMs } = options;
+  const { random, state = new Float64Array(BREAKER_CELLS), rows, nextProbe = createNumbers() } = deps;
   const holdDownMs = holdDownFor(options);
-  const forget = () => ({
-    run: createFailureRun(failureThreshold),
-    begun: createWindow(windowMs),
-    failures: createWindow(windowMs),
-  });
-  let seen = forget();
-  let era = 0;
-  let ejections = 0;
-  let opening: Opening | undefined;
-  let closedAt = Number.NEGATIVE_INFINITY;
+
+  const at = (place: number): number => state[place] ?? 0;
+  const isOpen = (): boolean => at(OPENED_AT) !== 0;
+  const isProbe = ({ probe }: Attempt): boolean => probe !== undefined && at(PROBE) === probe;
+  const failures = state.subarray(FAILURES, FAILURES + 1);
+  const evidence = createEvidence(options, { era: () => at(ERA), failures, rows });
 
   const ejectFor = (): number => {
     const capMs = Math.max(LONGEST_MS, ejectionMs);
     const jitter = 1 - JITTER + 2 * JITTER * random();
-    return Math.min(capMs, Math.min(capMs, ejectionMs * ejections) * jitter);
+    return Math.min(capMs, Math.min(capMs, ejectionMs * at(EJECTIONS)) * jitter);
   };
 
-  const extend = (current: Opening, now: number): Trip => {
-    ejections += 1;
-    current.until = now + ejectFor();
-    current.passes = 0;
-    current.probe = undefined;
+  const extend = (now: number): Trip => {
+    state[EJECTIONS] = at(EJECTIONS) + 1;
+    state[UNTIL] = now + ejectFor();
+    state[PASSES] = 0;
+    state[PROBE] = 0;
     return "failed_probe";
   };
 
   // A success is an answer that began, not one that ended: its end may be a quarter of an hour away.
   const isMostlyFailing = (now: number): boolean => {
-    const failures = seen.failures.count(now);
-    const samples = Math.max(seen.begun.count(now), failures);
-    return samples >= LEAST_SAMPLES && 2 * failures > samples;
+    const failed = evidence().failures.count(now);
+    const samples = Math.max(evidence().begun.count(now), failed);
+    return samples >= LEAST_SAMPLES && 2 * failed > samples;
   };
 
   const takeBack = (attempt: Attempt, now: number): void => {
-    if (attempt.era === era && !opening) seen.begun.takeBack(attempt.beganAt, now);
-    if (opening?.probe === attempt) opening.probe = undefined;
+    if (attempt.era === at(ERA) && !isOpen()) evidence().begun.takeBack(attempt.beganAt, now);
+    if (isProbe(attempt)) state[PROBE] = 0;
+  };
+
+  const canClose = (now: number): boolean => {
+    const openedAt = timeAt(state, OPENED_AT);
+    return openedAt !== undefined && at(PASSES) >= successThreshold && now - openedAt >= holdDownMs;
   };
 
   return {
-    stateAt: (now) => (!opening ? "closed" : now < opening.until ? "open" : "half_open"),
-    isProbing: () => opening?.probe !== undefined,
-    closedAt: () => closedAt,
-    opened: () => opening,
+    isOpen,
+    stateAt: (now) => (!isOpen() ? "closed" : now < at(UNTIL) ? "open" : "half_open"),
+    isProbing: () => at(PROBE) !== 0,
+    closedAt: () => timeAt(state, CLOSED_AT) ?? Number.NEGATIVE_INFINITY,
+    opened: () => {
+      const openedAt = timeAt(state, OPENED_AT);
+      return openedAt === undefined ? undefined : { at: openedAt, until: at(UNTIL) };
+    },
     begin: (now) => {
-      const attempt: Attempt = { beganAt: now, era };
-      if (!opening) seen.begun.add(now);
-      else if (now >= opening.until) opening.probe ??= attempt;
+      const attempt = { beganAt: now, era: at(ERA) };
+      if (!isOpen()) evidence().begun.add(now);
+      else if (now >= at(UNTIL) && at(PROBE) === 0) {
+        const probe = nextProbe();
+        state[PROBE] = probe;
+        return { ...attempt, probe };
+      }
       return attempt;
     },
     answered: (attempt) => {
-      if (opening?.probe === attempt) opening.passes += 1;
-      else if (!opening && attempt.era === era) attempt.mark = seen.run.answered();
+      if (isProbe(attempt)) state[PASSES] = at(PASSES) + 1;
+      else if (!isOpen() && attempt.era === at(ERA)) attempt.mark = evidence().run.answered();
     },
     failed: (attempt, now) => {
-      if (opening) return opening.probe === attempt ? extend(opening, now) : undefined;
-      if (attempt.era !== era) return undefined;
-      seen.failures.add(now);
-      if (seen.run.failed(attempt.mark)) return "consecutive_failures";
+      if (isOpen()) return isProbe(attempt) ? extend(now) : undefined;
+      if (attempt.era !== at(ERA)) return undefined;
+      evidence().failures.add(now);
+      if (evidence().run.failed(attempt.mark)) return "consecutive_failures";
       return isMostlyFailing(now) ? "failure_rate" : undefined;
     },
     refused: (attempt, now) => {
-      if (opening && opening.probe === attempt) return extend(opening, now);
+      if (isOpen() && isProbe(attempt)) return extend(now);
       takeBack(attempt, now);
       return undefined;
     },
     left: takeBack,
     ended: (attempt) => {
-      if (opening?.probe === attempt) opening.probe = undefined;
+      if (isProbe(attempt)) state[PROBE] = 0;
     },
     open: (now) => {
-      if (opening) return;
-      const passedMs = now - closedAt;
-      ejections = Math.max(0, ejections - Math.floor(passedMs / DECAY_MS)) + 1;
-      era += 1;
-      const until = now + ejectFor();
-      opening = { at: now, until, leastUntil: ejections > 1 ? until : now, passes: 0, probe: undefined };
+      if (isOpen()) return;
+      const passedMs = now - (timeAt(state, CLOSED_AT) ?? Number.NEGATIVE_INFINITY);
+      state[EJECTIONS] = Math.max(0, at(EJECTIONS) - Math.floor(passedMs / DECAY_MS)) + 1;
+      state[ERA] = at(ERA) + 1;
+      state[UNTIL] = now + ejectFor();
+      state[LEAST_UNTIL] = at(EJECTIONS) > 1 ? at(UNTIL) : now;
+      state[PASSES] = 0;
+      state[PROBE] = 0;
+      setTime(state, OPENED_AT, now);
     },
     probeSoon: (now) => {
-      if (opening) opening.until = Math.min(opening.until, Math.max(now, opening.leastUntil));
+      if (isOpen()) state[UNTIL] = Math.min(at(UNTIL), Math.max(now, at(LEAST_UNTIL)));
     },
+    canClose,
     settle: (now) => {
-      if (!opening || opening.passes < successThreshold || now - opening.at < holdDownMs) return false;
-      opening = undefined;
-      closedAt = now;
-      era += 1;
-      seen = forget();
+      if (!canClose(now)) return false;
+      setTime(state, OPENED_AT, undefined);
+      setTime(state, CLOSED_AT, now);
+      state[ERA] = at(ERA) + 1;
+      state[FAILURES] = 0;
+      state[PROBE] = 0;
       return true;
     },
   };
+};
+
+const createNumbers = (): (() => number) => {
+  let last = 0;
+  return () => (last += 1);
 };

@@ -1,14 +1,9 @@
 import type { Clock } from "../core/clock.ts";
 import type { Endpoint } from "../core/endpoint.ts";
 import type { Log } from "../core/log.ts";
-import {
-  type Attempt,
-  type Breaker,
-  type BreakerOptions,
-  createBreaker,
-  holdDownFor,
-  type Trip,
-} from "./breaker.ts";
+import { type Attempt, type Breaker, type BreakerOptions, holdDownFor, type Trip } from "./breaker.ts";
+import { type Court, createCourt, UNREACHABLE } from "./court.ts";
+import { createJudgedEngines, type Judged, slowSince } from "./judged-engines.ts";
 import { mostEjected, type Standing } from "./pool.ts";
 import { slowStartWeight } from "./slow-start.ts";
 
@@ -36,6 +31,8 @@ export type Ending = "ended" | "left" | "refused" | Failure;
 
 /** One request to an engine. */
 export interface Trial {
+  /** The engine is ejected, and this is not the request that probes it. */
+  readonly isBeside: boolean;
   /** The answer has begun, and it is one. */
   readonly answered: () => void;
   /** Of several ends the first one counts. */
@@ -44,7 +41,8 @@ export interface Trial {
 
 /** The engines that there are. */
 export interface Lineup {
-  readonly endpoints: ReadonlySet<string>;
+  /** By their ids. */
+  readonly endpoints: ReadonlyMap<string, Pick<Endpoint, "url">>;
   /** Those that can serve, by discovery and health. */
   readonly able: ReadonlySet<string>;
   /** The engines of each model. */
@@ -76,164 +74,178 @@ interface OutlierDeps {
   /** Monotonic milliseconds at which the probes of an engine last changed their mind. */
   readonly healthChangedAt: (endpointId: string) => number | undefined;
   readonly onEjected: (url: string, trip: Trip) => void;
-}
-
-interface Judged {
-  readonly id: string;
-  readonly url: string;
-  readonly breaker: Breaker;
-  /** Whether a connection could be made when it was ejected. */
-  isReachable: boolean;
+  /** Where other threads judge as well; this thread's own where absent. */
+  readonly court?: Court | undefined;
 }
 
 const full: Standing = { state: "serving", weight: 1, isOpen: true, isReachable: true };
 
+/** Within so long several threads come to know of the same engine. */
+const SAME_MS = 1000;
+
 /** A request of which nothing is made. */
-export const unjudged: Trial = { answered: () => {}, end: () => {} };
+export const unjudged: Trial = { isBeside: false, answered: () => {}, end: () => {} };
 
 const seconds = (ms: number): string => `${Math.round(ms / 100) / 10} s`;
 
 /** Judges engines by what becomes of their requests; an ejection is one warning, its end one line of information. */
 export const createOutliers = (
   { breaker: breakerOptions, slowStartMs }: OutlierOptions,
-  { clock, log, random, healthChangedAt, onEjected }: OutlierDeps,
+  { clock, log, random, healthChangedAt, onEjected, court = createCourt() }: OutlierDeps,
 ): Outliers => {
   const createdAt = clock.monotonic();
-  const engines = new Map<string, Judged>();
-  const ejected = new Map<string, Judged>();
-  /** Since when an engine has got less than its share. */
-  const slow = new Map<string, number>();
-  let lineup: Lineup = { endpoints: new Set(), able: new Set(), pools: [] };
+  const engines = createJudgedEngines({ breaker: breakerOptions, court, random });
+  let lineup: Lineup = { endpoints: new Map(), able: new Set(), pools: [] };
   let hasSeen = false;
 
-  const slowDown = (id: string, now: number): void => {
-    if (slowStartMs > 0) slow.set(id, now);
-  };
-
-  const judgedOf = ({ id, url }: Endpoint, options: BreakerOptions): Judged => {
-    const known = engines.get(id);
-    if (known) return known;
-    const added = { id, url, breaker: createBreaker(options, { random }), isReachable: true };
-    engines.set(id, added);
-    return added;
+  const slowDown = (judged: Judged, now: number): void => {
+    if (slowStartMs > 0) engines.slow(judged, now);
   };
 
   const hasRoom = (id: string): boolean =>
     lineup.pools.some(
-      (pool) =>
-        pool.includes(id) && pool.filter((other) => ejected.has(other)).length < mostEjected(pool.length),
+      (pool) => pool.includes(id) && pool.filter(engines.isOut).length < mostEjected(pool.length),
     );
 
   /** Requests to an engine that is gone say nothing of one that came under its name. */
   const isCurrent = (judged: Judged): boolean => engines.get(judged.id) === judged;
 
   const settle = (judged: Judged): void => {
-    const { id, url, breaker } = judged;
-    const openedAt = breaker.opened()?.at;
-    if (openedAt === undefined) return;
+    const { url, breaker } = judged;
+    if (!breaker?.isOpen()) return;
     const now = clock.monotonic();
-    if (!breaker.settle(now) || !isCurrent(judged)) return;
-    ejected.delete(id);
-    slowDown(id, now);
+    if (!breaker.canClose(now)) return;
+    const openedAt = court.exclusively(() => {
+      const { at } = breaker.opened() ?? {};
+      if (!breaker.settle(now) || !isCurrent(judged)) return undefined;
+      slowDown(judged, now);
+      court.changed();
+      return at;
+    });
+    if (openedAt === undefined) return;
     log.info(`Engine ${url} answers again and gets requests, after ${seconds(now - openedAt)}`);
   };
 
-  const trip = (judged: Judged, why: Trip, { reason, isUnreachable }: Failure, now: number): void => {
-    if (!isCurrent(judged)) return;
-    const { id, url, breaker } = judged;
+  /** Gives what says what was done. */
+  const trip = (judged: Judged, why: Trip, { reason, isUnreachable }: Failure, now: number) => {
+    const { id, url, state, breaker } = judged;
+    if (!breaker || !isCurrent(judged)) return undefined;
     if (why === "failed_probe") {
-      judged.isReachable = !isUnreachable;
-      onEjected(url, why);
-      log.debug(`Engine ${url} still fails and gets no requests yet: ${reason}`);
-      return;
+      state[UNREACHABLE] = Number(isUnreachable);
+      return () => {
+        onEjected(url, why);
+        log.debug(`Engine ${url} still fails and gets no requests yet: ${reason}`);
+      };
     }
     // Whoever has just come back would come and go: it gets fewer requests instead.
     const cameAt = Math.max(breaker.closedAt(), healthChangedAt(id) ?? Number.NEGATIVE_INFINITY);
-    if (breakerOptions && now - cameAt < holdDownFor(breakerOptions)) slowDown(id, now);
-    else if (hasRoom(id)) {
-      breaker.open(now);
-      judged.isReachable = !isUnreachable;
-      ejected.set(id, judged);
-      slow.delete(id);
-      onEjected(url, why);
-      const forMs = (breaker.opened()?.until ?? now) - now;
-      const what = why === "failure_rate" ? "most of them fail" : "one after the other fails";
-      log.warning(`Engine ${url} gets no requests for ${seconds(forMs)}, because ${what}: ${reason}`);
+    if (breakerOptions && now - cameAt < holdDownFor(breakerOptions)) {
+      slowDown(judged, now);
+      return undefined;
     }
+    if (!hasRoom(id)) return undefined;
+    breaker.open(now);
+    state[UNREACHABLE] = Number(isUnreachable);
+    engines.slow(judged, undefined);
+    const forMs = (breaker.opened()?.until ?? now) - now;
+    const what = why === "failure_rate" ? "most of them fail" : "one after the other fails";
+    return () => {
+      onEjected(url, why);
+      log.warning(`Engine ${url} gets no requests for ${seconds(forMs)}, because ${what}: ${reason}`);
+    };
   };
 
-  const finish = (judged: Judged, attempt: Attempt, ending: Ending): void => {
-    const { breaker } = judged;
+  const finish = (judged: Judged, breaker: Breaker, attempt: Attempt, ending: Ending): void => {
+    // What is no probe is counted by each thread for itself.
+    const isProbe = attempt.probe !== undefined;
     if (ending === "ended") {
-      breaker.ended(attempt);
+      if (isProbe) court.exclusively(() => breaker.ended(attempt));
       return;
     }
     const now = clock.monotonic();
     if (ending === "left") {
-      breaker.left(attempt, now);
+      if (isProbe) court.exclusively(() => breaker.left(attempt, now));
+      else breaker.left(attempt, now);
       return;
     }
-    const isRefused = ending === "refused";
-    const why = isRefused ? breaker.refused(attempt, now) : breaker.failed(attempt, now);
-    if (why) trip(judged, why, isRefused ? { reason: "no room", isUnreachable: false } : ending, now);
+    const say = court.exclusively(() => {
+      const isRefused = ending === "refused";
+      const why = isRefused ? breaker.refused(attempt, now) : breaker.failed(attempt, now);
+      const failure = isRefused ? { reason: "no room", isUnreachable: false } : ending;
+      return why && trip(judged, why, failure, now);
+    });
+    say?.();
   };
 
   return {
-    isQuiet: () => ejected.size === 0 && slow.size === 0,
-    unusual: () => new Set([...ejected.keys(), ...slow.keys()]),
+    isQuiet: () => engines.unusual().length === 0,
+    unusual: engines.unusual,
     standingOf: (id) => {
+      const judged = engines.get(id);
+      if (!judged) return full;
+      settle(judged);
       const now = clock.monotonic();
-      const out = ejected.get(id);
-      if (out) settle(out);
-      if (out && ejected.has(id)) {
-        const { breaker, isReachable } = out;
+      const { breaker, state } = judged;
+      if (breaker?.isOpen()) {
         const isHalfOpen = breaker.stateAt(now) === "half_open";
         const isOpen = isHalfOpen && !breaker.isProbing();
+        const isReachable = state[UNREACHABLE] === 0;
         return { state: isHalfOpen ? "half_open" : "ejected", weight: 1, isOpen, isReachable };
       }
-      const since = slow.get(id);
-      const weight = since === undefined ? 1 : slowStartWeight(now - since, slowStartMs);
+      const since = slowSince(judged);
+      if (since === undefined) return full;
+      const weight = slowStartWeight(now - since, slowStartMs);
       if (weight < 1) return { ...full, state: "slow_start", weight };
-      slow.delete(id);
+      engines.slow(judged, undefined);
       return full;
     },
-    begin: (endpoint, onUnreachable) => {
-      if (!breakerOptions) return unjudged;
-      const judged = judgedOf(endpoint, breakerOptions);
-      const attempt = judged.breaker.begin(clock.monotonic());
+    begin: ({ id, url }, onUnreachable) => {
+      const judged = engines.of(id, url);
+      const { breaker } = judged;
+      if (!breaker) return unjudged;
+      const now = clock.monotonic();
+      const isOpen = breaker.isOpen();
+      const attempt = isOpen ? court.exclusively(() => breaker.begin(now)) : breaker.begin(now);
       let isOver = false;
       return {
+        isBeside: isOpen && attempt.probe === undefined,
         answered: () => {
           if (isOver) return;
-          judged.breaker.answered(attempt);
+          if (attempt.probe === undefined) breaker.answered(attempt);
+          else court.exclusively(() => breaker.answered(attempt));
           settle(judged);
         },
         end: (ending) => {
           if (isOver) return;
           isOver = true;
-          finish(judged, attempt, ending);
-          if (typeof ending !== "string" && ending.isUnreachable) onUnreachable?.(endpoint.id);
+          finish(judged, breaker, attempt, ending);
+          if (typeof ending !== "string" && ending.isUnreachable) onUnreachable?.(id);
         },
       };
     },
     reached: (id) => {
-      const out = ejected.get(id);
-      if (!out || out.isReachable) return;
-      out.isReachable = true;
-      out.breaker.probeSoon(clock.monotonic());
+      const { breaker, state } = engines.get(id) ?? {};
+      if (!breaker?.isOpen() || state?.[UNREACHABLE] === 0) return;
+      court.exclusively(() => {
+        if (state) state[UNREACHABLE] = 0;
+        breaker.probeSoon(clock.monotonic());
+      });
     },
     returnedAt: (id) => {
-      const at = ejected.has(id) ? undefined : engines.get(id)?.breaker.closedAt();
+      const { breaker } = engines.get(id) ?? {};
+      const at = breaker?.isOpen() ? undefined : breaker?.closedAt();
       return at === Number.NEGATIVE_INFINITY ? undefined : at;
     },
     see: (next) => {
       const now = clock.monotonic();
+      engines.keepOnly(next.endpoints);
       // Whoever comes in the first moments belongs to those that the router started with.
-      if (hasSeen && now - createdAt >= slowStartMs) {
-        for (const id of next.able) if (!lineup.able.has(id) && !ejected.has(id)) slowDown(id, now);
-      }
-      for (const map of [engines, ejected, slow]) {
-        for (const id of map.keys()) if (!next.endpoints.has(id)) map.delete(id);
+      const isRunning = hasSeen && now - createdAt >= slowStartMs;
+      for (const [id, { url }] of next.endpoints) {
+        const judged = engines.of(id, url);
+        if (!isRunning || !next.able.has(id) || lineup.able.has(id) || engines.isOut(id)) continue;
+        // Of several threads the first one to see it counts.
+        if (now - (slowSince(judged) ?? Number.NEGATIVE_INFINITY) > SAME_MS) slowDown(judged, now);
       }
       lineup = next;
       hasSeen = true;

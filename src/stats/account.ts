@@ -1,5 +1,5 @@
 import type { Clock } from "../core/clock.ts";
-import { type EngineCells, mostAt, sumAt } from "../core/engine-cells.ts";
+import { type EngineCells, setTime, sumAt, timeAt } from "../core/engine-cells.ts";
 import type { RequestOutcome, RequestStats } from "../core/request-stats.ts";
 import { createWindow, type Window, WINDOW_CELLS } from "../core/window.ts";
 
@@ -33,17 +33,16 @@ export interface Account {
   readonly lengths: Window;
 }
 
-/** 0 says that there is no time, so times are stored by so much later. */
-const LATER = 1;
+const timesAt = ({ own, others }: EngineCells, place: number): readonly number[] =>
+  [own, ...others].flatMap((row) => timeAt(row, place) ?? []);
 
-const firstAt = ({ own, others }: EngineCells, place: number): number | undefined => {
-  const times = [own, ...others].map((row) => row[place] ?? 0).filter((time) => time > 0);
-  return times.length === 0 ? undefined : Math.min(...times) - LATER;
-};
-
-const lastAt = (cells: EngineCells, place: number): number | undefined => {
-  const time = mostAt(cells, place);
-  return time === 0 ? undefined : time - LATER;
+const lastAt = ({ own, others }: EngineCells, place: number): number | undefined => {
+  let last = timeAt(own, place);
+  for (const row of others) {
+    const time = timeAt(row, place);
+    if (time !== undefined && (last === undefined || time > last)) last = time;
+  }
+  return last;
 };
 
 /** Goes on with the account that is in these cells. */
@@ -73,7 +72,7 @@ export const openAccount = (
         return sumAt(cells, IN_DECODE);
       },
       get qps() {
-        return mostAt(cells, FIRST_REQUEST_AT) === 0
+        return sumAt(cells, FIRST_REQUEST_AT) === 0
           ? undefined
           : begun.count(clock.monotonic()) / (windowMs / 1000);
       },
@@ -84,7 +83,8 @@ export const openAccount = (
         return sumAt(cells, FAILED);
       },
       get firstRequestAt() {
-        return firstAt(cells, FIRST_REQUEST_AT);
+        const times = timesAt(cells, FIRST_REQUEST_AT);
+        return times.length === 0 ? undefined : Math.min(...times);
       },
       get lastDataAt() {
         return lastAt(cells, LAST_DATA_AT);
@@ -103,17 +103,17 @@ export const openAccount = (
       },
     },
     began: (at) => {
-      if (own[FIRST_REQUEST_AT] === 0) own[FIRST_REQUEST_AT] = at + LATER;
+      if (own[FIRST_REQUEST_AT] === 0) setTime(own, FIRST_REQUEST_AT, at);
       add(IN_PREFILL, 1);
       begun.add(at);
     },
     answered: (at) => {
       add(IN_DECODE, 1);
       add(IN_PREFILL, -1);
-      own[LAST_DATA_AT] = at + LATER;
+      setTime(own, LAST_DATA_AT, at);
     },
     data: (at) => {
-      own[LAST_DATA_AT] = at + LATER;
+      setTime(own, LAST_DATA_AT, at);
     },
     ended: (phase, outcome) => {
       add(phase === "prefill" ? IN_PREFILL : IN_DECODE, -1);

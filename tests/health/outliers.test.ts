@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { createOutliers, type Ending, type OutlierOptions } from "../../src/health/outliers.ts";
 import { createTestLog } from "../discovery/engines.ts";
+import { createSeveralOutliers } from "./several-outliers.ts";
 import { createTestClock } from "../support/clock.ts";
 
 const breaker = { failureThreshold: 5, successThreshold: 1, ejectionMs: 5000, windowMs: 30_000 };
@@ -8,14 +9,22 @@ const breaker = { failureThreshold: 5, successThreshold: 1, ejectionMs: 5000, wi
 const broken: Ending = { reason: "it answered 500", isUnreachable: false };
 const unreachable: Ending = { reason: "it cannot be reached", isUnreachable: true };
 
+/** Whatever one thread says of engines, several threads say together. */
+const judges: readonly (readonly [string, typeof createOutliers])[] = [
+  ["one thread", createOutliers],
+  ["several", createSeveralOutliers],
+];
+
+const endpointsOf = (ids: readonly string[]) => new Map(ids.map((id) => [id, { url: `http://${id}` }]));
+
 /** Engines e0, e1, ... that all serve one model, the router long started unless a test says otherwise. */
-const start = (count: number, given: Partial<OutlierOptions> = {}) => {
+const start = (create: typeof createOutliers, count: number, given: Partial<OutlierOptions> = {}) => {
   const clock = createTestClock();
   const { log, lines } = createTestLog(clock);
   const ejections: string[] = [];
   const suspects: string[] = [];
   const healthChangedAt = new Map<string, number>();
-  const outliers = createOutliers(
+  const outliers = create(
     { breaker, slowStartMs: 30_000, ...given },
     {
       clock,
@@ -27,7 +36,7 @@ const start = (count: number, given: Partial<OutlierOptions> = {}) => {
   );
   const ids = Array.from({ length: count }, (_, index) => `e${index}`);
   const see = (able: readonly string[] = ids, pools: readonly (readonly string[])[] = [able]): void =>
-    outliers.see({ endpoints: new Set([...able, ...ids]), able: new Set(able), pools });
+    outliers.see({ endpoints: endpointsOf([...able, ...ids]), able: new Set(able), pools });
   see();
   clock.advance(60_000);
   const endpoint = (id: string) => ({ id, url: `http://${id}`, models: ["m"], addedAt: 0 });
@@ -46,9 +55,9 @@ const start = (count: number, given: Partial<OutlierOptions> = {}) => {
   return { outliers, clock, said, ejections, suspects, healthChangedAt, see, begin, send, stateOf };
 };
 
-describe("an engine that fails again and again", () => {
+describe.each(judges)("an engine that fails again and again, judged by %s", (_by, create) => {
   test("is ejected with one warning that says why, and comes back with one line of information", () => {
-    const { outliers, clock, said, ejections, send, stateOf } = start(3);
+    const { outliers, clock, said, ejections, send, stateOf } = start(create, 3);
     send("e0", broken, 4);
     expect([outliers.isQuiet(), stateOf("e0")]).toEqual([true, "serving"]);
     send("e0", broken, 3);
@@ -68,7 +77,7 @@ describe("an engine that fails again and again", () => {
   });
 
   test("may have one request at a time while it is half-open", () => {
-    const { outliers, clock, begin, send } = start(2);
+    const { outliers, clock, begin, send } = start(create, 2);
     const isOpen = (): boolean => outliers.standingOf("e0").isOpen;
     send("e0", broken, 5);
     expect(isOpen()).toBe(false);
@@ -86,7 +95,7 @@ describe("an engine that fails again and again", () => {
   });
 
   test("closes by the first bytes of a probe that goes on for long", () => {
-    const { clock, begin, send, stateOf } = start(2);
+    const { clock, begin, send, stateOf } = start(create, 2);
     send("e0", broken, 5);
     clock.advance(15_000);
     begin("e0").answered();
@@ -94,7 +103,7 @@ describe("an engine that fails again and again", () => {
   });
 
   test("is ejected by the share of its failures as well", () => {
-    const { said, send } = start(2);
+    const { said, send } = start(create, 2);
     for (let nth = 0; nth < 10; nth += 1) {
       send("e0", "ended");
       send("e0", broken);
@@ -105,14 +114,14 @@ describe("an engine that fails again and again", () => {
   });
 
   test("is not ejected for being busy, nor for clients that leave", () => {
-    const { outliers, send } = start(2);
+    const { outliers, send } = start(create, 2);
     send("e0", "refused", 100);
     send("e0", "left", 100);
     expect(outliers.isQuiet()).toBe(true);
   });
 
   test("is judged by the first end of a request only", () => {
-    const { outliers, begin } = start(2);
+    const { outliers, begin } = start(create, 2);
     for (let nth = 0; nth < 10; nth += 1) {
       const trial = begin("e0");
       trial.end("left");
@@ -123,10 +132,10 @@ describe("an engine that fails again and again", () => {
   });
 
   test("is never ejected where it is the only one, or half of the others are", () => {
-    const alone = start(1);
+    const alone = start(create, 1);
     alone.send("e0", broken, 100);
     expect(alone.outliers.isQuiet()).toBe(true);
-    const five = start(5);
+    const five = start(create, 5);
     for (const id of ["e0", "e1", "e2", "e3", "e4"]) five.send(id, broken, 30);
     expect(["e0", "e1", "e2", "e3", "e4"].map(five.stateOf)).toEqual([
       "ejected",
@@ -138,7 +147,7 @@ describe("an engine that fails again and again", () => {
   });
 
   test("is ejected as soon as there is room", () => {
-    const { clock, send, stateOf } = start(2);
+    const { clock, send, stateOf } = start(create, 2);
     send("e0", broken, 5);
     send("e1", broken, 5);
     expect(stateOf("e1")).toBe("serving");
@@ -150,24 +159,24 @@ describe("an engine that fails again and again", () => {
   });
 
   test("may be ejected although it alone serves one of its models", () => {
-    const { see, send, stateOf } = start(3);
+    const { see, send, stateOf } = start(create, 3);
     see(["e0", "e1", "e2"], [["e0"], ["e0", "e1", "e2"]]);
     send("e0", broken, 5);
     expect(stateOf("e0")).toBe("ejected");
   });
 
   test("is left alone where there is no breaker", () => {
-    const { outliers, send, suspects } = start(3, { breaker: undefined });
+    const { outliers, send, suspects } = start(create, 3, { breaker: undefined });
     send("e0", unreachable, 100);
     expect([outliers.isQuiet(), suspects]).toEqual([true, []]);
   });
 
   test("is another one when it comes again under the same name", () => {
-    const { outliers, clock, said, see, begin, send, stateOf } = start(2);
+    const { outliers, clock, said, see, begin, send, stateOf } = start(create, 2);
     send("e0", broken, 5);
     clock.advance(15_000);
     const old = begin("e0");
-    outliers.see({ endpoints: new Set(["e1"]), able: new Set(["e1"]), pools: [["e1"]] });
+    outliers.see({ endpoints: endpointsOf(["e1"]), able: new Set(["e1"]), pools: [["e1"]] });
     see();
     send("e0", broken, 5);
     expect(stateOf("e0")).toBe("ejected");
@@ -178,11 +187,11 @@ describe("an engine that fails again and again", () => {
   });
 
   test("is forgotten when it is gone", () => {
-    const { outliers, see, begin, send } = start(3);
+    const { outliers, see, begin, send } = start(create, 3);
     const late = begin("e3");
     send("e3", broken, 4);
     send("e0", broken, 5);
-    outliers.see({ endpoints: new Set(["e1"]), able: new Set(["e1"]), pools: [["e1"]] });
+    outliers.see({ endpoints: endpointsOf(["e1"]), able: new Set(["e1"]), pools: [["e1"]] });
     late.end(broken);
     expect(outliers.isQuiet()).toBe(true);
     see();
@@ -190,16 +199,16 @@ describe("an engine that fails again and again", () => {
   });
 });
 
-describe("an engine to which no connection can be made", () => {
+describe.each(judges)("an engine to which no connection can be made, judged by %s", (_by, create) => {
   test("is suspected at once, and ejected as unreachable", () => {
-    const { outliers, suspects, send } = start(2);
+    const { outliers, suspects, send } = start(create, 2);
     send("e0", unreachable, 5);
     expect(suspects).toEqual(["e0", "e0", "e0", "e0", "e0"]);
     expect(outliers.standingOf("e0")).toMatchObject({ state: "ejected", isReachable: false });
   });
 
   test("may be tried as soon as a probe reaches it; one that answered 500 may not", () => {
-    const { outliers, clock, send } = start(4);
+    const { outliers, clock, send } = start(create, 4);
     send("e0", unreachable, 5);
     send("e1", broken, 5);
     for (const id of ["e0", "e1", "e2"]) outliers.reached(id);
@@ -210,9 +219,9 @@ describe("an engine to which no connection can be made", () => {
   });
 });
 
-describe("an engine that comes", () => {
+describe.each(judges)("an engine that comes, judged by %s", (_by, create) => {
   test("gets its share bit by bit, and the others keep theirs", () => {
-    const { outliers, clock, see } = start(2);
+    const { outliers, clock, see } = start(create, 2);
     see(["e0", "e1", "e2"]);
     expect(outliers.standingOf("e2")).toMatchObject({ state: "slow_start", weight: 0.1, isOpen: true });
     expect(outliers.standingOf("e0").weight).toBe(1);
@@ -224,7 +233,7 @@ describe("an engine that comes", () => {
   });
 
   test("back from its probes does so too", () => {
-    const { outliers, see } = start(2);
+    const { outliers, see } = start(create, 2);
     see(["e1"]);
     see(["e0", "e1"]);
     expect(outliers.standingOf("e0").state).toBe("slow_start");
@@ -233,12 +242,12 @@ describe("an engine that comes", () => {
   test("at the router's own start gets its full share", () => {
     const clock = createTestClock();
     const { log } = createTestLog(clock);
-    const outliers = createOutliers(
+    const outliers = create(
       { breaker, slowStartMs: 30_000 },
       { clock, log, random: () => 0.5, healthChangedAt: () => undefined, onEjected: () => {} },
     );
     const see = (...ids: readonly string[]): void =>
-      outliers.see({ endpoints: new Set(ids), able: new Set(ids), pools: [ids] });
+      outliers.see({ endpoints: endpointsOf(ids), able: new Set(ids), pools: [ids] });
     see();
     clock.advance(2000);
     see("a");
@@ -248,15 +257,15 @@ describe("an engine that comes", () => {
   });
 
   test("gets its full share at once where slow start is off", () => {
-    const { outliers, see } = start(2, { slowStartMs: 0 });
+    const { outliers, see } = start(create, 2, { slowStartMs: 0 });
     see(["e0", "e1", "e2"]);
     expect(outliers.isQuiet()).toBe(true);
   });
 });
 
-describe("an engine that comes and goes", () => {
+describe.each(judges)("an engine that comes and goes, judged by %s", (_by, create) => {
   test("is slowed down instead of ejected soon after it came back", () => {
-    const { outliers, clock, said, send, stateOf } = start(2);
+    const { outliers, clock, said, send, stateOf } = start(create, 2);
     send("e0", broken, 5);
     clock.advance(15_000);
     send("e0", "ended");
@@ -271,7 +280,7 @@ describe("an engine that comes and goes", () => {
   });
 
   test("is held as long after its probes let it in", () => {
-    const { clock, healthChangedAt, send, stateOf } = start(2);
+    const { clock, healthChangedAt, send, stateOf } = start(create, 2);
     healthChangedAt.set("e0", clock.monotonic());
     clock.advance(14_999);
     send("e0", broken, 5);
@@ -282,7 +291,7 @@ describe("an engine that comes and goes", () => {
   });
 
   test("tells when it was let in again", () => {
-    const { outliers, clock, send } = start(2);
+    const { outliers, clock, send } = start(create, 2);
     expect(outliers.returnedAt("e0")).toBeUndefined();
     send("e0", broken, 5);
     expect(outliers.returnedAt("e0")).toBeUndefined();

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { systemClock } from "../../src/platform.ts";
 import { createLog } from "../../src/core/log.ts";
-import { allocateSharing, bury, createMemorySlots } from "../../src/sharing.ts";
+import { allocateSharing, bury, createMemorySlots, renewSharing } from "../../src/sharing.ts";
 import { readExposition } from "../support/exposition.ts";
 import { rawPost, type RawClient, sendRaw } from "../support/raw-client.ts";
 import { rawChunk, startRawEngine, STREAM_HEAD } from "../support/raw-engine.ts";
@@ -23,7 +23,7 @@ const start = async ({ routers = 2, engines = 1 }, options: Options = {}) => {
       ),
     ),
   );
-  const memory = allocateSharing(routers + 1);
+  const memory = allocateSharing(routers + 1, options);
   const log = createLog({ level: "info", format: "text" }, { clock: systemClock, write: () => {} });
   const slots = createMemorySlots({ memory }, { log });
   let known: ReadonlyMap<string, number> = new Map();
@@ -107,4 +107,37 @@ test("requests to several routers go to the engines in turn", async () => {
     expect(Math.max(...counts) - Math.min(...counts)).toBeLessThanOrEqual(1);
   }
   expect(given.engines.map(({ requests }) => requests.length)).toEqual([3, 3, 3]);
+});
+
+test("an engine that is ejected for what one router saw is ejected in all", async () => {
+  const breaker = { failureThreshold: 3, successThreshold: 1, ejectionMs: 60_000, windowMs: 30_000 };
+  const outliers = { breaker, slowStartMs: 0, panicMode: "fail" } as const;
+  await using given = await start({ engines: 2 }, { outliers, maxReroutes: 1 });
+  const [one, other] = given.at;
+  const [broken] = given.engines;
+  if (!one || !other || !broken) throw new Error("there are two");
+  await broken[Symbol.asyncDispose]();
+  for (let request = 0; request < 6; request += 1) await given.send(one).until(/data: 1/);
+  for (const router of given.at) {
+    const { value } = await scrape(router);
+    expect(value("vllm_router_engine_state", { server: broken.url, state: "ejected" })).toBe(1);
+  }
+  const ejections = await Promise.all(
+    given.at.map(async (router) => (await scrape(router)).value("vllm_router_ejections_total")),
+  );
+  expect(ejections).toEqual([1, undefined]);
+  for (let request = 0; request < 4; request += 1) await given.send(other).until(/data: 1/);
+  expect(other.lines.filter((line) => line.includes(broken.url) && line.includes("failed"))).toEqual([]);
+});
+
+test("routers that judge engines otherwise than before begin anew with that, and go on with all else", () => {
+  const breaker = { failureThreshold: 3, successThreshold: 1, ejectionMs: 60_000, windowMs: 30_000 };
+  const outliers = { breaker, slowStartMs: 0, panicMode: "fail" } as const;
+  const memory = allocateSharing(2, { outliers });
+  expect(renewSharing(memory, { outliers }, { outliers: { ...outliers } })).toBe(memory);
+  const other = { ...outliers, breaker: { ...breaker, failureThreshold: 50 } };
+  const { court, ...kept } = renewSharing(memory, { outliers }, { outliers: other });
+  expect(kept.ledger).toBe(memory.ledger);
+  expect(kept.admission).toBe(memory.admission);
+  expect(court.rows.cells).toBeGreaterThan(memory.court.rows.cells);
 });
