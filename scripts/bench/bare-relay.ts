@@ -1,24 +1,7 @@
+import { endToEnd } from "./end-to-end.ts";
+
 // The floor of the router's design: what `Bun.serve` and `fetch` cost by themselves when a body is read whole and
 // end-to-end fields are copied. Its arguments are a port of 127.0.0.1 and the engine's URL.
-
-const HOP_BY_HOP = [
-  "connection",
-  "content-length",
-  "host",
-  "keep-alive",
-  "proxy-authorization",
-  "proxy-connection",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-];
-
-const endToEnd = (headers: Headers): Headers => {
-  const kept = new Headers(headers);
-  for (const name of HOP_BY_HOP) kept.delete(name);
-  return kept;
-};
 
 const [port, engine = ""] = process.argv.slice(2);
 

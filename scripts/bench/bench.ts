@@ -35,12 +35,15 @@ const countAll = async (
   return counts;
 };
 
+/** What of the options says what is measured. */
+export type BenchPlan = Omit<BenchOptions, "jsonFile" | "maxRatio" | "chartFile" | "writesDocs">;
+
 /**
  * Starts the engine and every contender, sees that all answers are right, then measures one after the other,
  * round after round. Everything that was started is ended with `children`.
  */
 export const runBench = async (
-  options: BenchOptions,
+  options: BenchPlan,
   children: AsyncDisposableStack,
   progress: (line: string) => void,
 ): Promise<Report> => {

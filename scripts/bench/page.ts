@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { ABLATION, type Ablation, describeAblation } from "./ablation-page.ts";
 import { drawResults } from "./chart.ts";
 import { FLOOR, ROUTER } from "./contenders.ts";
 import { formatReport, type Results } from "./report.ts";
@@ -45,8 +46,8 @@ const warnings = ({ machine, settings }: Results): readonly string[] => {
   ];
 };
 
-/** The page of results, as Markdown. */
-export const describeResults = (results: Results): string => {
+/** The page of results, as Markdown, with what the router's parts cost where that is known. */
+export const describeResults = (results: Results, ablation?: Ablation): string => {
   const doubts = warnings(results);
   const absent = results.contenders.filter(({ missing }) => missing !== undefined);
   return [
@@ -65,6 +66,7 @@ export const describeResults = (results: Results): string => {
     ...(absent.length === 0
       ? []
       : [`Not measured: ${absent.map(({ name, missing }) => `${name} (${missing})`).join("; ")}.`]),
+    ...(ablation ? [describeAblation(ablation)] : []),
     "## Results",
     'Medians over the rounds, with the lowest and the highest in brackets; "added" is over the engine without a relay in the same round.',
     `\`\`\`text\n${formatReport(results)}\n\`\`\``,
@@ -82,8 +84,10 @@ export const performancePages = async (root: string): Promise<Readonly<Record<st
   const file = Bun.file(join(root, RESULTS));
   if (!(await file.exists())) return {};
   const results = (await file.json()) as Results;
+  const kept = Bun.file(join(root, ABLATION));
+  const ablation = (await kept.exists()) ? ((await kept.json()) as Ablation) : undefined;
   return {
-    "docs/performance.md": `${describeResults(results)}\n`,
+    "docs/performance.md": `${describeResults(results, ablation)}\n`,
     "docs/performance.svg": drawResults(results),
   };
 };
