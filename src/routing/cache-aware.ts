@@ -1,20 +1,37 @@
 import type { RequestWatcher } from "../core/request-stats.ts";
+import { createConversations } from "./conversations.ts";
 import { createDemand } from "./demand.ts";
 import { type Account, createEngineBook, type Sight } from "./engine-book.ts";
-import { type BookedEngine, describeLoad } from "./engine-load.ts";
-import { createProgress, type EngineProgress, joinProgress } from "./engine-progress.ts";
+import { describeLoad } from "./engine-load.ts";
+import { createProgress, type EngineProgress, joinProgress, WORK_PLACE } from "./engine-progress.ts";
 import { createSpeeds, type EngineSpeed } from "./engine-speed.ts";
+import { createEngineSteps, type EngineSteps } from "./engine-steps.ts";
 import { first, standingsOf } from "./explanation.ts";
+import { createFadingRate, type FadingRate } from "./fading-rate.ts";
 import { leastOf } from "./least-of.ts";
-import type { PolicyDeps, PolicyModule, RoutingPolicy } from "./policy.ts";
+import type { PolicyDeps, PolicyModule, RoutingPolicy, SinglePlan } from "./policy.ts";
 
 /** What is known of an engine beside its book. */
 interface Service {
   readonly speed: EngineSpeed;
   readonly progress: EngineProgress;
+  readonly steps: EngineSteps;
+  /** Milliseconds of prompts that it is given, by time: how busy those keep it that live in its cache. */
+  readonly work: FadingRate;
 }
 
-type ServingEngine = BookedEngine & Service;
+type ServingEngine = Account & Service;
+
+/** A decision, and what is known when it is made. */
+interface Choice {
+  readonly plan: SinglePlan & { readonly watcher: RequestWatcher };
+  readonly engine: ServingEngine;
+  /** Prompt tokens that the engine has to compute. */
+  readonly missing: number;
+  /** The request is sent. */
+  readonly begin: () => void;
+  readonly costOn: (engine: ServingEngine) => number;
+}
 
 /** Tokens of its answer for which a request suffers from the streams that are there: those that come first count. */
 const TOKENS_BESIDE = 60;
@@ -22,8 +39,10 @@ const TOKENS_BESIDE = 60;
 const PRICE_OF_STALL = 0.03;
 /** A prompt whose answer comes in one piece is presumed to be computed after so many times what it should take. */
 const PATIENCE = 1.5;
-/** A fleet that is busier than this is taken for no busier: its queues would be without end. */
+/** What is busier than this is taken for no busier: its queue would be without end. */
 const MOST_BUSY = 0.9;
+/** How long the work of an engine counts: conversations pause, and go on. */
+const WORK_MEMORY = { fadeMs: 60_000, leastMs: 2000 };
 
 /**
  * Milliseconds until an engine has computed the prompts that it has, at so many for a token. One that is silent for
@@ -36,53 +55,64 @@ const queueMs = ({ waitingTokens, progress }: ServingEngine, at: number, msPerTo
 
 const createCacheAware = (_options: unknown, { random, book: shared }: PolicyDeps): RoutingPolicy => {
   const demand = createDemand(shared?.demand);
+  const conversations = createConversations();
   const speeds = createSpeeds();
   const book = createEngineBook(
-    (cells): Service => ({
-      speed: speeds.open(),
-      progress: cells ? joinProgress(cells) : createProgress(),
-    }),
+    (cells): Service => {
+      const speed = speeds.open();
+      const progress = cells ? joinProgress(cells) : createProgress();
+      const work = cells ? createFadingRate(WORK_MEMORY, cells, WORK_PLACE) : createFadingRate(WORK_MEMORY);
+      return { speed, progress, steps: createEngineSteps(speed, progress), work };
+    },
     { book: shared },
   );
 
-  const choose = (sight: Sight<Account & Service>, at: number, draw: () => number) => {
-    const { engines, tokens, cachedOn } = sight;
+  const choose = (sight: Sight<ServingEngine>, at: number, draw: () => number): Choice => {
+    const { engines, tokens, blocks, bytesOn } = sight;
+    const perByte = tokens / Math.max(1, blocks.length);
     const perMs = demand.perMs() / engines.length;
     const idle = 1 - Math.min(MOST_BUSY, demand.busy() / engines.length);
     const { fixed, perToken, perStream } = speeds.prices();
-    let most = 0;
+    const followingMs = conversations.followingMs();
+    let known = 0;
 
-    const costOn = (engine: Account & Service): number => {
+    const costOn = (engine: ServingEngine): number => {
       const { decoding } = engine;
       const factor = engine.speed.factor();
       const wait = queueMs(engine, at, factor * perToken);
-      const cached = cachedOn(engine);
-      if (cached > most) most = cached;
-      const own = factor * perToken * Math.max(1, tokens - cached);
+      const bytes = bytesOn(engine);
+      if (bytes > known) known = bytes;
+      const own = factor * perToken * Math.max(1, tokens - perByte * bytes);
       // Those who come while the engine is busy wait longer by what this request takes.
       const delayed = (own * perMs * (wait + own / 2)) / idle;
       const stalled = PRICE_OF_STALL * own * decoding;
       const beside = factor * (fixed + (1 + TOKENS_BESIDE) * perStream * decoding);
-      return wait + own + beside + delayed + stalled;
+      // The rest of the conversation will be computed here too, and wait for those that live here.
+      const rest = (factor * followingMs) / (1 - Math.min(MOST_BUSY, engine.work.perMs(at)));
+      return wait + own + beside + delayed + stalled + rest;
     };
 
     const engine = leastOf(engines, costOn, draw);
-    const cached = cachedOn(engine);
-    const missing = Math.max(1, tokens - cached);
-    const rule = most === 0 ? "cold" : cached < most ? "spread" : "prefix";
+    const bytes = bytesOn(engine);
+    const missing = Math.max(1, tokens - perByte * bytes);
     const ownMs = engine.speed.tokensMs(missing);
-    const reason = `${Math.round(cached)} of ${Math.round(tokens)} tokens cached, ${Math.round(queueMs(engine, at, engine.speed.tokensMs(1)))} ms queue, ${Math.round(ownMs)} ms to compute, ${describeLoad(engine)}`;
-    return { plan: sight.planOn(engine, rule, reason), engine, missing, ownMs, costOn };
+    const rule = known === 0 ? "cold" : bytes < known ? "spread" : "prefix";
+    const reason = `${Math.round(perByte * bytes)} of ${Math.round(tokens)} tokens cached, ${Math.round(queueMs(engine, at, engine.speed.tokensMs(1)))} ms queue, ${Math.round(ownMs)} ms to compute, ${describeLoad(engine)}`;
+    const begin = (): void => {
+      demand.took(ownMs);
+      engine.work.add(at, ownMs);
+      conversations.came(blocks, known, perToken * missing);
+    };
+    return { plan: sight.planOn(engine, rule, reason), engine, missing, begin, costOn };
   };
 
   return {
     plan: (request, candidates) => {
       const { at } = request;
       demand.arrived(at);
-      const { plan, engine, missing, ownMs } = choose(book.look(request, candidates), at, random);
-      demand.took(ownMs);
+      const choice = choose(book.look(request, candidates), at, random);
       const isStream = request.field("stream") === true;
-      return { ...plan, watcher: timing(engine, plan.watcher, { at, missing, isStream }) };
+      return { ...choice.plan, watcher: watch(choice, at, isStream) };
     },
     explain: (request, candidates) => {
       const sight = book.look(request, candidates);
@@ -93,21 +123,16 @@ const createCacheAware = (_options: unknown, { random, book: shared }: PolicyDep
   };
 };
 
-/** Adds to a watcher that the engine's speed is learned from what it says. */
-const timing = (
-  engine: ServingEngine,
-  watcher: RequestWatcher,
-  { at, missing, isStream }: { readonly at: number; readonly missing: number; readonly isStream: boolean },
+/** Watches a request from when it is routed, so that loads and speeds are learned from what becomes of it. */
+const watch = (
+  { plan: { watcher }, engine, missing, begin }: Choice,
+  at: number,
+  isStream: boolean,
 ): RequestWatcher => {
-  const { progress, speed } = engine;
+  const { progress, speed, steps } = engine;
   let streamsBefore = 0;
   let answer: Disposable | undefined;
   let outputTokens: number | undefined;
-
-  const begins = (now: number): void => {
-    speed.observe(missing, streamsBefore, now - progress.servedAt);
-    progress.serve(now);
-  };
 
   return {
     began: () => {
@@ -117,11 +142,12 @@ const timing = (
         queueMs(engine, at, speed.tokensMs(1)) + speed.tokensMs(missing) + speed.fixedMs(streamsBefore);
       const dueAt = at + PATIENCE * dueMs;
       answer = isStream ? progress.awaitStream() : progress.awaitWhole(dueAt, missing);
+      begin();
       watcher.began();
     },
     streamBegan: (elapsedMs) => {
       answer?.[Symbol.dispose]();
-      begins(at + elapsedMs);
+      steps.computed(at + elapsedMs, missing, streamsBefore);
       watcher.streamBegan(elapsedMs);
     },
     tokens: (usage) => {
@@ -131,7 +157,9 @@ const timing = (
     ended: (outcome, elapsedMs, wasStream) => {
       answer?.[Symbol.dispose]();
       // An answer of one token or none, such as an embedding, is there when its prompt has been computed.
-      if (outcome === "done" && !wasStream && (outputTokens ?? Infinity) <= 1) begins(at + elapsedMs);
+      if (outcome === "done" && !wasStream && (outputTokens ?? Infinity) <= 1) {
+        steps.computed(at + elapsedMs, missing, streamsBefore);
+      }
       watcher.ended(outcome, elapsedMs, wasStream);
     },
   };
@@ -139,7 +167,8 @@ const timing = (
 
 /**
  * The engine on which a request costs least: the time until its answer begins, as queue, cache and learned speed
- * predict it, and what that does to others. A miss costs more the busier the fleet is, without anything to tune.
+ * predict it, what that does to others, and what the rest of its conversation will take. A miss costs more the busier
+ * the fleet is, without anything to tune.
  */
 export const cacheAware = {
   name: "cacheaware",

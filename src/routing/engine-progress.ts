@@ -1,5 +1,6 @@
 import { type EngineCells, mostAt, sumAt } from "../core/engine-cells.ts";
 import { LOAD_CELLS } from "./engine-load.ts";
+import { RATE_CELLS } from "./fading-rate.ts";
 import { createQuietRequests } from "./quiet-requests.ts";
 
 /** How far an engine is with the prompts that it has. */
@@ -43,8 +44,11 @@ const AWAITED = LOAD_CELLS;
 const COMPUTED = LOAD_CELLS + 1;
 const SERVED_AT = LOAD_CELLS + 2;
 
-/** Numbers of an engine, behind which those of its load are. */
-export const BOOK_CELLS = LOAD_CELLS + 3;
+/** Where the rate of the work is that an engine is given. */
+export const WORK_PLACE = LOAD_CELLS + 3;
+
+/** Numbers of an engine, in front those of its load. */
+export const BOOK_CELLS = WORK_PLACE + RATE_CELLS;
 
 /** The progress that several threads see: what another one presumes is what it presumed when it last looked. */
 export const joinProgress = (cells: EngineCells): EngineProgress => {

@@ -15,17 +15,19 @@ describe("the engine is that", () => {
     const { send } = start();
     const first = send(promptAt(text("system") + text("one", 4000)), four);
     answer(first, 1000);
-    const second = send(promptAt(text("system") + text("two", 4000), 2000), four);
+    const second = send(promptAt(text("system") + text("two", 4000), 10_000), four);
     expect(second).toMatchObject({ endpoint: first.endpoint, rule: "prefix" });
     expect(second.reason).toMatch(/^\d+ of 9000 tokens cached, 0 ms queue, \d+ ms to compute/);
     answer(second, 200);
-    expect(send(promptAt(text("other"), 3000), four)).toMatchObject({ rule: "cold" });
+    expect(send(promptAt(text("other"), 11_000), four)).toMatchObject({ rule: "cold" });
   });
 
   test("which computes the prefix, when it comes a second time at once", () => {
     const { send } = start();
-    const first = send(promptAt(text("system")), four);
-    expect(send(promptAt(text("system")), four).endpoint).toEqual(first.endpoint);
+    // A fleet in which nobody goes on.
+    for (let at = 0; at < 20_000; at += 1000) answer(send(promptAt(text(`${at}`, 1000), at), four), 30);
+    const first = send(promptAt(text("system"), 60_000), four);
+    expect(send(promptAt(text("system"), 60_000), four).endpoint).toEqual(first.endpoint);
   });
 
   test("which is free, when waiting for the prefix takes longer than to compute it", () => {
