@@ -1,4 +1,4 @@
-import { NAMESPACE, type Row } from "./row.ts";
+import type { Row } from "./row.ts";
 
 /** What clients do. */
 export const clientFaults: Readonly<Record<string, Row>> = {
@@ -28,8 +28,8 @@ export const clientFaults: Readonly<Record<string, Row>> = {
     what: "vanish without a word",
     tests: [
       "proxy/deadlines.test.ts: a client that takes nothing is left after its time, and its engine freed",
+      "e2e/network.test.ts: is left when what waits for it has waited its time, and its engine freed",
     ],
-    missing: `${NAMESPACE}; a reader that stalls stands for it.`,
   },
   C6: {
     what: "read slowly",

@@ -1,4 +1,4 @@
-import { NAMESPACE, type Row } from "./row.ts";
+import type { Row } from "./row.ts";
 
 const BROKEN = "integration/broken-answers.test.ts";
 
@@ -14,12 +14,17 @@ export const engineFaults: Readonly<Record<string, Row>> = {
   },
   U2: {
     what: "let connections go unanswered",
-    tests: ["integration/deadlines.test.ts: a host that lets connections go unanswered is replaced"],
+    tests: [
+      "integration/deadlines.test.ts: a host that lets connections go unanswered is replaced",
+      "e2e/network.test.ts: that lets connections go unanswered is replaced when a second one has had its time",
+    ],
   },
   U3: {
     what: "are unreachable by ICMP",
-    tests: ["proxy/upstream.test.ts: what the runtime names by itself is mapped by its code"],
-    missing: `${NAMESPACE}; the codes are those of U1.`,
+    tests: [
+      "proxy/upstream.test.ts: what the runtime names by itself is mapped by its code",
+      "e2e/network.test.ts: to which every packet is answered with %p is replaced at once",
+    ],
   },
   U4: {
     what: "accept and never answer",
@@ -46,8 +51,8 @@ export const engineFaults: Readonly<Record<string, Row>> = {
       "proxy/deadlines.test.ts: an engine whose host is silent",
       "proxy/deadlines.test.ts: loses what waits for its first byte to another one",
       "health/checker.test.ts: is settled about what accepts and says nothing 6 s after it first asked",
+      "e2e/network.test.ts: that vanishes without a word is out within its probes",
     ],
-    missing: `${NAMESPACE}; silence stands for it.`,
   },
   U8: {
     what: "are killed before the first byte",
@@ -157,7 +162,6 @@ export const engineFaults: Readonly<Record<string, Row>> = {
   U29: { what: "return together", tests: ["e2e/outliers.test.ts: half of the engines come back together"] },
   U30: {
     what: "are behind a lossy or narrow line",
-    tests: [],
-    missing: `${NAMESPACE}. A connection has 2 s, so that one lost SYN costs no engine.`,
+    tests: ["e2e/network.test.ts: of which %p is not taken for dead"],
   },
 };

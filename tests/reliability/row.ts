@@ -6,7 +6,3 @@ export interface Row {
   /** What no test shows, and why; absent where nothing is missing. */
   readonly missing?: string;
 }
-
-/** Why what happens to packets is not tested. */
-export const NAMESPACE =
-  "Packets that are dropped on their way need a network namespace with rights that CI does not have";
