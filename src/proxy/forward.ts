@@ -2,27 +2,27 @@ import type { EngineRoom } from "../admission/engine-room.ts";
 import type { AnswerFields } from "../core/answer-fields.ts";
 import type { Clock } from "../core/clock.ts";
 import type { DeadlineLimits } from "../core/deadline-limits.ts";
-import type { EngineFetch, EngineRequest } from "../core/engine-fetch.ts";
+import type { EngineFetch } from "../core/engine-fetch.ts";
 import type { EngineReach } from "../core/engine-reach.ts";
-import { describeError, isEngineFailure, RouterError } from "../core/errors.ts";
+import { describeError, RouterError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import type { EngineGroup } from "../fleet/engine-group.ts";
 import type { RouterMetrics } from "../metrics/router-metrics.ts";
 import type { RoutePlan, RoutingPolicy, SinglePlan } from "../routing/policy.ts";
 import type { RequestLedger } from "../stats/request-ledger.ts";
+import { createAsk, type Message, type Outcome } from "./ask.ts";
 import { type Attempt, createAttempts } from "./attempt.ts";
 import type { Call } from "./call.ts";
 import type { Client } from "./client.ts";
 import { createDeadEnds } from "./dead-ends.ts";
 import { createDeadlines } from "./deadlines.ts";
 import { createFailover, type Failover } from "./failover.ts";
-import { type Failure, failureOfCode, failureOfStatus } from "./next-attempt.ts";
 import type { Prefill, Prefilled } from "./handover.ts";
 import type { RequestHeaders } from "./request-headers.ts";
 import { createRespond, type Respond } from "./respond.ts";
 import { createRetryBudget } from "./retry-budget.ts";
 import { routingLine } from "./routing-log.ts";
-import { type Answer, exchange } from "./upstream.ts";
+import type { Answer } from "./upstream.ts";
 import { askForUsage } from "./usage-request.ts";
 
 /** Sends a call to an engine and its answer back. */
@@ -67,13 +67,6 @@ export interface ForwardDeps {
   readonly onRouted?: ((routed: Routed) => void) | undefined;
 }
 
-type Message = Omit<EngineRequest, "signal"> & { readonly path: string };
-
-/** What an attempt came to: with a failure nothing has gone to the client. */
-type Outcome =
-  | { readonly answer: Answer; readonly error?: undefined; readonly failure: Failure | undefined }
-  | { readonly answer?: undefined; readonly error: RouterError; readonly failure: Failure };
-
 type Made = Outcome & { readonly attempt: Attempt };
 
 /** How much a client learns from it: more from what an engine says than from its silence, and least where none was reached. */
@@ -85,12 +78,13 @@ const describe = ({ answer, error }: Outcome): string =>
 /** Creates the hot path: choose an engine, send, wait for its first bytes, relay; again elsewhere if it fails before. */
 export const createForward = (deps: ForwardDeps): Forward => {
   const { requests, room, prefill } = deps;
-  const { fleet, policy, metrics, aliases, countsStreams, maxAttempts, fetch, clock, log, onRouted } = deps;
+  const { fleet, policy, metrics, aliases, countsStreams, maxAttempts, clock, log, onRouted } = deps;
   const deadlines = createDeadlines(deps.limits, { ...deps, isLeftBehind: fleet.isLeftBehind });
   const begin = createAttempts({ ...deps, deadlines });
   const budget = createRetryBudget();
   const deadEnds = createDeadEnds();
   const failOver = createFailover({ ...deps, budget, deadEnds });
+  const ask = createAsk({ ...deps, deadlines, deadEnds });
   const respond: Respond = deps.respond ?? createRespond({ ...deps, deadlines });
   const logsReasons = log.isEnabled("debug");
 
@@ -122,41 +116,6 @@ export const createForward = (deps: ForwardDeps): Forward => {
     if (logsReasons) log.debug(`Request ${call.id} goes to ${url}: ${plan.reason}`);
   };
 
-  /** The answer, and whether it is one that another engine may replace. */
-  const ask = async (
-    attempt: Attempt,
-    message: Message,
-    waited: { ms: number },
-    prefilled: Prefilled | undefined,
-  ): Promise<Outcome> => {
-    const { endpoint, call, progress, signal } = attempt;
-    const sentAt = clock.monotonic();
-    try {
-      const answer = await exchange(
-        fetch,
-        endpoint.url + message.path,
-        { ...message, signal },
-        {
-          // Where the last one was lost as well, no connection has been pooled since.
-          mayReconnect: call.isReplaySafe && !deadEnds.has(endpoint, sentAt),
-          onHead: () => deadlines.head(progress),
-        },
-      );
-      deadEnds.answered(endpoint);
-      waited.ms += clock.monotonic() - sentAt;
-      attempt.begun(answer);
-      if (answer.rest) deadlines.firstChunk(progress);
-      const failure = answer.rest ? undefined : failureOfStatus(answer.status);
-      if (failure) attempt.answered(answer.status);
-      return { answer: prefilled ? prefilled.told(answer) : answer, failure };
-    } catch (error) {
-      waited.ms += clock.monotonic() - sentAt;
-      attempt.failed(error);
-      if (!isEngineFailure(error)) throw error;
-      return { error, failure: failureOfCode(error.code) };
-    }
-  };
-
   /** The last word on a request that failed; where trying again is pointless it says so to the client's library. */
   const conclude = ({ attempt, answer, error }: Made, engineMs: number, isPointless: boolean): Response => {
     if (!answer)
@@ -183,7 +142,7 @@ export const createForward = (deps: ForwardDeps): Forward => {
     };
     if (hidesUsage) message.headers.set("accept-encoding", "identity");
 
-    const waited = { ms: 0 };
+    let engineMs = 0;
     let failover: Failover | undefined;
     let last: Made | undefined;
 
@@ -208,7 +167,7 @@ export const createForward = (deps: ForwardDeps): Forward => {
           if (logsReasons) log.debug(`Request ${call.id} is prefilled elsewhere: ${plan.reason}`);
           const done = await prefill.ask(call, client, model);
           if (done instanceof Response) return done;
-          waited.ms += done.at - at;
+          engineMs += done.at - at;
           prefilled = done;
           continue;
         }
@@ -230,10 +189,11 @@ export const createForward = (deps: ForwardDeps): Forward => {
       onRouted?.({ ...plan, requestId: call.id, model, attempt: number });
 
       const attempt = begin({ call, client, model, endpoint, plan, trial, place, hidesUsage });
-      const outcome = await ask(attempt, sent, waited, prefilled);
+      const outcome = await ask(attempt, sent, prefilled?.told);
+      engineMs += outcome.engineMs;
       failover?.answered();
       const { answer, failure } = outcome;
-      if (!failure) return respond(attempt, answer, waited.ms);
+      if (!failure) return respond(attempt, answer, engineMs);
 
       log.warning(
         `Request ${call.id} failed on ${endpoint.url} (attempt ${number}/${maxAttempts}): ${describe(outcome)}`,
@@ -241,7 +201,7 @@ export const createForward = (deps: ForwardDeps): Forward => {
       if (!last || telling(outcome) >= telling(last)) last = { ...outcome, attempt };
       failover ??= failOver(call, model);
       const next = await failover.after({ endpoint, failure, answer });
-      if (next !== "again") return conclude(last, waited.ms, next === "pointless");
+      if (next !== "again") return conclude(last, engineMs, next === "pointless");
       // An engine may have taken what there was to fetch, of which the one that computed it keeps nothing then.
       if (failure !== "unsent" && prefilled?.isReusable === false) prefilled = undefined;
       metrics.retried(model);
