@@ -29,9 +29,9 @@ export interface Soaked {
 /** Requests that may end with an engine's own error: one of four is in trouble, with every second request. */
 const MOST_TOLD = 0.15;
 const MOST_FILES = 10;
-/** Growth that a soak may show: 5 % and what the collector of garbage leaves now and then. */
+/** Growth that a soak may show: 5 % and what the collector of garbage leaves now and then, most in a short one. */
 const MOST_GROWTH = 0.05;
-const NOISE_KIB = 24 * 1024;
+const NOISE_KIB = 8 * 1024;
 /** Below that the memory that the router needs at all is not there yet. */
 const LEAST_SECONDS = 120;
 

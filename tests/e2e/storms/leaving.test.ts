@@ -157,8 +157,9 @@ test(`${WAVES * EACH_WAVE} clients leave in every phase: their engine is freed a
   expect(grown.residentKiB).toBeLessThan(MAX_RESIDENT_KIB);
   const atRest = await whenIdle(router);
   expect(atRest.value("vllm_router_attempts_total", { outcome: "client_closed" })).toBe(WAVES * UNDER_WAY);
-  // Those of the connection over which this test asks for metrics, and of one to the engine.
-  expect((await openFiles(router.child.pid)) - filesBefore).toBeLessThanOrEqual(2);
+  // Those of the connection over which this test asks for metrics, and of one to the engine; the last to leave may
+  // still be on its way out. The test's time limit ends it otherwise.
+  while ((await openFiles(router.child.pid)) - filesBefore > 2) await Bun.sleep(10);
   router.child.kill("SIGTERM");
   expect(await router.child.exited).toBe(0);
   // Neither a rejection that nobody caught nor anything else.
