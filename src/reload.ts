@@ -157,8 +157,9 @@ export const createLiveRouter = (
       if (!finding) return;
       if (identityOf(finding) !== seen) await apply(finding);
       else if (isAsked) {
-        const why = status.error === undefined ? "" : `, which cannot be used: ${status.error}`;
-        log.info(`${path} has not changed${why}`);
+        const { error } = status;
+        if (error === undefined) log.info(`${path} has not changed`);
+        else log.warning(`${path} has not changed, and still cannot be used: ${error}`);
       }
     } catch (error) {
       reject([error instanceof Error ? error.message : String(error)]);

@@ -146,7 +146,9 @@ describe("a file that cannot be used", () => {
     expect(headline).toBe("WARNING: The configuration stays as it is, because of FILE:");
     expect(lines).toEqual([
       ...problems,
-      expect.stringMatching(/^INFO: FILE has not changed, which cannot be used: static_modells/),
+      expect.stringMatching(
+        /^WARNING: FILE has not changed, and still cannot be used: static_modells.*; .*"nonsense" is not/,
+      ),
     ]);
     expect(live.created).toHaveLength(1);
     expect(live.failures).toEqual([expect.stringMatching(/^The configuration file .*modells.*nonsense/)]);
@@ -155,7 +157,7 @@ describe("a file that cannot be used", () => {
 
     live.clock.advance(INTERVAL_MS);
     await live.look();
-    expect(live.takeLines()).toEqual([expect.stringMatching(/^INFO: FILE has not changed, which/)]);
+    expect(live.takeLines()).toEqual([expect.stringMatching(/^WARNING: FILE has not changed, and still/)]);
     expect(await live.metrics()).toEqual({
       success: 0,
       failure: 1,
