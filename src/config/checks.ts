@@ -66,7 +66,12 @@ const checks: readonly Check[] = [
   },
   {
     reads: ["routingLogic"],
-    find: (given) => oneOrNone(chosenLogic(given) === undefined, "--routing-logic must be provided."),
+    find: (given) => {
+      const { dynamicConfigJson, dynamicConfigYaml } = given.values;
+      const file = dynamicConfigJson ?? dynamicConfigYaml;
+      const orThere = file === undefined ? "" : `, or routing_logic in ${file}`;
+      return oneOrNone(chosenLogic(given) === undefined, `--routing-logic must be provided${orThere}.`);
+    },
   },
   {
     reads: ["routingLogic"],

@@ -21,6 +21,14 @@ test("without anything both missing flags are named, in the words of the referen
   expect(exitCode()).toBe(1);
 });
 
+test("a configuration file that chooses no policy is named", () => {
+  const argv = staticArgv().filter((argument) => !argument.startsWith("--routing-logic"));
+  for (const flag of ["--dynamic-config-json", "--dynamic-config-yaml"])
+    expect(problemsOf([...argv, `${flag}=some.conf`])).toEqual([
+      "--routing-logic must be provided, or routing_logic in some.conf.",
+    ]);
+});
+
 describe.each([
   ["--static-backends", "Static backends must be provided when using static service discovery."],
   ["--static-models", "Static models must be provided when using static service discovery."],
