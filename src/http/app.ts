@@ -1,4 +1,4 @@
-import { Hono } from "hono";
+import { type Context, Hono } from "hono";
 import { RouterError } from "../core/errors.ts";
 import type { Admission } from "../admission/admission.ts";
 import type { Fleet } from "../fleet/fleet.ts";
@@ -45,6 +45,9 @@ export interface App {
   readonly fetch: (request: Request, admitted: Admitted) => Response | Promise<Response>;
 }
 
+const refuseMethod = (context: Context, allowed: readonly string[]): Response =>
+  context.json({ detail: "Method Not Allowed" }, 405, { allow: allowed.join(", ") });
+
 /** The table of routes. */
 export const createApp = (surface: Surface, deps: AppDeps): App => {
   const { fleet, aliases, admission, forwarded, control, healthAnswers, metricsAnswer, version, createdAt } =
@@ -55,7 +58,12 @@ export const createApp = (surface: Surface, deps: AppDeps): App => {
 
   if (isForClients) {
     for (const route of forwardedRoutes)
-      app.on(route.method, route.path, ({ req, env }) => forwarded(req.raw, env, route));
+      app.on(route.method, route.path, async (context) =>
+        // A HEAD is taken for a GET here, which an engine would have to be asked for.
+        context.req.raw.method === route.method
+          ? forwarded(context.req.raw, context.env, route)
+          : refuseMethod(context, [route.method]),
+      );
     app.get("/v1/models", (context) => context.json(listModels(fleet, aliases, createdAt)));
   }
 
@@ -93,9 +101,10 @@ export const createApp = (surface: Surface, deps: AppDeps): App => {
     const { path, method } = context.req;
     const allowed = methodsOf(path);
     if (allowed.length > 0) {
-      return context.json({ detail: "Method Not Allowed" }, 405, { allow: allowed.join(", ") });
+      return refuseMethod(context, allowed);
     }
-    if (isForClients && (method === "GET" || method === "POST") && passesThrough(path)) {
+    if (isForClients && passesThrough(path)) {
+      if (method !== "GET" && method !== "POST") return refuseMethod(context, ["GET", "POST"]);
       return forwarded(context.req.raw, context.env, passedThrough(method, path));
     }
     if (path.endsWith("/") && methodsOf(path.slice(0, -1)).length > 0) {

@@ -86,11 +86,16 @@ describe("a method that its path does not have", () => {
     ["OPTIONS /v1/chat/completions", "POST"],
     ["OPTIONS /v1/models", "GET"],
     ["HEAD /v1/chat/completions", "POST"],
-  ])("%s is 405 and told %s", async (line, allowed) => {
+    ["HEAD /v1/audio/voices?model=m", "GET"],
+    ["HEAD /v1/something/else", "GET, POST"],
+    ["OPTIONS /v1/something/else", "GET, POST"],
+  ])("%s is 405 and told %s, and reaches no engine", async (line, allowed) => {
+    const before = engine.requests.length;
     const { status, head, body } = await send(`${line} HTTP/1.1`);
     expect([status, body]).toEqual([405, line.startsWith("HEAD") ? "" : '{"detail":"Method Not Allowed"}']);
-    expect(head).toContain(`\r\nallow: ${allowed.toLowerCase()}`);
+    expect(head).toContain(`\r\nallow: ${allowed.toLowerCase()}\r\n`);
     expect(head).toContain("x-request-id: ");
+    expect(engine.requests).toHaveLength(before);
   });
 });
 
