@@ -66,8 +66,9 @@ export const clientFaults: Readonly<Record<string, Row>> = {
     ],
   },
   C11: {
-    what: "smuggle, or ask for odd hosts, targets and methods",
+    what: "smuggle, or ask for odd hosts, targets and methods; a target that names a host (RFC 9112 section 3.2.2) or has dots is taken for the path that it comes to, which the runtime has made of it before the router looks, and that path is what is matched, guarded and sent on",
     tests: [
+      "http/app.test.ts: reaches the engine as its canonical form",
       "http/malformed-requests.test.ts: a message that two readers could read differently",
       "http/gate.test.ts: reaches no engine",
       "http/odd-requests.test.ts: what the router answers by itself reaches no engine",
