@@ -44,3 +44,14 @@ export const readCgroupMemory = async (root = "/sys/fs/cgroup"): Promise<MemoryU
   }
   return undefined;
 };
+
+/** How many processors' time the control group of this process may use, as a whole number; no limit is infinity. */
+export const readCgroupProcessors = async (root = "/sys/fs/cgroup"): Promise<number> => {
+  const read = async (name: string): Promise<string> => readFile(join(root, name), "utf8").catch(() => "");
+  const both = await read("cpu.max");
+  const [quota = Number.NaN, period = Number.NaN] =
+    both === ""
+      ? [Number(await read("cpu/cpu.cfs_quota_us")), Number(await read("cpu/cpu.cfs_period_us"))]
+      : both.split(" ").map(Number);
+  return quota > 0 && period > 0 ? Math.max(1, Math.floor(quota / period)) : Number.POSITIVE_INFINITY;
+};

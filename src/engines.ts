@@ -67,6 +67,8 @@ export interface Engines extends AsyncDisposable {
   readonly statsOf: (endpointId: string) => EngineStats | undefined;
   /** As it is when asked for. */
   readonly view: () => EngineView;
+  /** Has an engine probed at once to which a request could make no connection. */
+  readonly suspect: (endpointId: string) => void;
   /** As it is when asked for. */
   readonly legacy: () => EnginesLegacy;
 }
@@ -168,6 +170,7 @@ export const createEngines = (
       hasSeen: discovery.hasSeen,
       statsOf,
     }),
+    suspect: health.suspect,
     legacy: () => ({
       requests,
       sleep,

@@ -25,6 +25,8 @@ interface FrontDeps extends Pick<EntranceDeps, "sampleTrace"> {
   readonly sharing?: Sharing | undefined;
   readonly clock: Clock;
   readonly log: Log;
+  /** Where it is told what becomes of keys and memory; `log` where absent. */
+  readonly watchLog?: Log | undefined;
   readonly metrics: RouterMetrics;
   readonly isDraining: () => boolean;
   /** Absent where the process has all of the memory, or nobody cares. */
@@ -50,13 +52,14 @@ const NO_LIMITS = { maxConcurrent: Number.POSITIVE_INFINITY, queueSize: 0, queue
 /** Builds the front of a router; requests under way go on in the accounts of the one before. */
 export const createFront = (
   { access, admission: limits = NO_LIMITS, server }: Pick<Config, "access" | "admission" | "server">,
-  { sharing, clock, log, metrics, isDraining, readMemory, collect = () => {}, sampleTrace }: FrontDeps,
+  { clock, log, watchLog = log, metrics, isDraining, readMemory, collect = () => {}, ...lent }: FrontDeps,
   previous?: FrontLegacy,
 ): Front => {
+  const { sharing, sampleTrace } = lent;
   const parts = new AsyncDisposableStack();
-  const memory = readMemory && parts.use(createMemoryWatch(readMemory, { clock, log, collect }));
+  const memory = readMemory && parts.use(createMemoryWatch(readMemory, { clock, log: watchLog, collect }));
   const keyring: Keyring | undefined =
-    access && parts.use(createKeyring(access, { clock, log, readKeyFile }));
+    access && parts.use(createKeyring(access, { clock, log: watchLog, readKeyFile }));
   const legacy: FrontLegacy = previous ?? {
     clients: createClients(server.idleTimeoutSeconds),
     admission: sharing

@@ -1,21 +1,28 @@
 #!/usr/bin/env bun
+import { availableParallelism } from "node:os";
 import { isatty } from "node:tty";
-import { readCgroupMemory } from "./cgroup.ts";
+import { readCgroupMemory, readCgroupProcessors } from "./cgroup.ts";
 import { createFaults } from "./cli/faults.ts";
 import {
+  clockSince,
   collectGarbage,
   createFileWriter,
   createProcessWriter,
+  createThreadWriter,
   engineFetch,
   engineReach,
   readDescriptors,
   kubeFetch,
+  openDoor,
   readHost,
   runProgram,
+  startThread,
   systemClock,
   systemRandom,
 } from "./platform.ts";
 import { planStart } from "./reexec.ts";
+import type { ThreadDoor } from "./core/thread.ts";
+import type { FromWorker, ToWorker, WorkerSetup } from "./workers/messages.ts";
 
 const fail = (message: string): void => console.error(`vllm-router: error: ${message}`);
 
@@ -65,6 +72,9 @@ const run = async (): Promise<number> => {
     clock: systemClock,
     fetch: engineFetch,
     reach: engineReach,
+    // Elsewhere a port can be shared, but connections are not spread.
+    startThread: process.platform === "linux" ? startThread : undefined,
+    processors: Math.min(availableParallelism(), await readCgroupProcessors()),
     readHost,
     createFile: createFileWriter,
     kubernetes: { fetch: kubeFetch, run: runProgram },
@@ -86,7 +96,39 @@ const run = async (): Promise<number> => {
   return exitCode;
 };
 
+/** What a thread does that serves requests; it ends when it is told to. */
+const work = async ({ setup, ...door }: ThreadDoor): Promise<void> => {
+  const post = (message: FromWorker): void => door.post(message);
+  const given = setup as WorkerSetup;
+  const fault = (error: unknown): void => post({ kind: "fault", error });
+  process.on("unhandledRejection", fault);
+  process.on("uncaughtException", fault);
+  const { runWorker } = await import("./cli/work.ts");
+  await runWorker(given, {
+    clock: clockSince(given.clock),
+    post,
+    listen: (onMessage) => door.listen((message) => onMessage(message as ToWorker)),
+    writer: createThreadWriter((stream, text) => post({ kind: "lines", stream, text })),
+    fault,
+    fetch: engineFetch,
+    reach: engineReach,
+    random: systemRandom,
+    readMemory: async () => readCgroupMemory(),
+    collect: collectGarbage,
+    descriptors: await readDescriptors(),
+    exit: () => process.exit(1),
+  });
+};
+
 const start = (): void => {
+  const door = openDoor();
+  if (door) {
+    work(door).catch((error: unknown) => {
+      door.post({ kind: "refused", reason: String(error) } satisfies FromWorker);
+      process.exit(1);
+    });
+    return;
+  }
   const plan = planStart(process);
   if (plan.kind === "refuse") {
     fail(plan.message);

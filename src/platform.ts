@@ -2,6 +2,7 @@ import { closeSync, openSync, write as writeFileDescriptor } from "node:fs";
 import { readdir, readFile, statfs } from "node:fs/promises";
 import { connect } from "node:net";
 import { cpus, freemem, totalmem } from "node:os";
+import { parentPort, Worker, workerData } from "node:worker_threads";
 import type { Clock } from "./core/clock.ts";
 import type { Descriptors } from "./core/descriptors.ts";
 import type { FileWriter } from "./core/file-writer.ts";
@@ -9,8 +10,10 @@ import { createLineWriter, type LineWriter } from "./core/line-writer.ts";
 import type { EngineFetch } from "./core/engine-fetch.ts";
 import type { EngineReach } from "./core/engine-reach.ts";
 import type { ProcessUsage, ReadHost } from "./core/host-usage.ts";
+import type { WriteLine } from "./core/log.ts";
 import type { KubeFetch } from "./core/kube-fetch.ts";
 import type { RunProgram } from "./core/run-program.ts";
+import type { StartThread, ThreadDoor } from "./core/thread.ts";
 
 /** 24.8 days: the runtime takes what is longer for no delay at all. */
 const MAX_DELAY_MS = 2 ** 31 - 1;
@@ -158,6 +161,42 @@ export const readDescriptors = async (): Promise<Descriptors | undefined> => {
   return { limit, next };
 };
 
+/** Runs the program of this process once more, in a thread. */
+export const startThread: StartThread = (setup, { onMessage, onEnd }) => {
+  const worker = new Worker(Bun.main, { workerData: setup });
+  let failure: string | undefined;
+  worker.on("message", onMessage);
+  worker.on("error", (error: unknown) => {
+    failure = `failed: ${String(error)}`;
+  });
+  worker.on("exit", (code) => onEnd(failure ?? `ended with ${code}`));
+  return {
+    post: (message) => worker.postMessage(message, []),
+    terminate: async () => {
+      await worker.terminate();
+    },
+  };
+};
+
+/** The door of this thread to the one that started it; `undefined` in the first one. */
+export const openDoor = (): ThreadDoor | undefined => {
+  const port = parentPort;
+  return port
+    ? {
+        setup: workerData as unknown,
+        post: (message) => port.postMessage(message, []),
+        listen: (onMessage) => void port.on("message", onMessage),
+      }
+    : undefined;
+};
+
+/** The real clock of a thread, by the monotonic clock of another one that showed `at` when the wall's showed `wall`. */
+export const clockSince = ({ at, wall }: { readonly at: number; readonly wall: number }): Clock => {
+  // Each thread's own monotonic clock begins at 0.
+  const ahead = at + (performance.timeOrigin - wall);
+  return { ...systemClock, monotonic: () => performance.now() + ahead };
+};
+
 /** Begins to collect garbage beside what else is to be done. */
 export const collectGarbage = (): void => Bun.gc(false);
 
@@ -197,6 +236,14 @@ export const createFileWriter = (path: string): FileWriter => {
 
 /** Time that a reader has for the last lines; one that stalls does not keep the process from ending. */
 const FLUSH_MS = 1000;
+
+/** Lines that another thread writes; those that come at nearly the same time are handed over at once. */
+export const createThreadWriter = (take: WriteLine): LineWriter => {
+  const sinkOf = (stream: "stdout" | "stderr") => ({ write: async (text: string) => take(stream, text) });
+  return createLineWriter({ stdout: sinkOf("stdout"), stderr: sinkOf("stderr") }, async () =>
+    Bun.sleep(GATHER_MS),
+  );
+};
 
 /** Standard output and standard error of this process, written in the background. */
 export const createProcessWriter = (): LineWriter => {

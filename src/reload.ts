@@ -22,6 +22,8 @@ interface ReloadDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly create: (config: Config, status: () => ReloadStatus, previous?: Legacy) => Router;
+  /** Resolves when the router that was made last serves all requests that come; at once where absent. */
+  readonly serving?: (() => Promise<void>) | undefined;
   /** Told of a file that cannot be used, once for each of its texts. */
   readonly onFailure?: ((error: Error) => void) | undefined;
 }
@@ -30,8 +32,6 @@ interface ReloadDeps {
 export interface LiveRouter extends AsyncDisposable {
   readonly fetch: Router["fetch"];
   readonly admin: Router["admin"];
-  readonly inside: Router["inside"];
-  readonly view: Router["view"];
   readonly cut: Router["cut"];
   readonly lookAtKeys: Router["lookAtKeys"];
   /** Looks at the file now, and says so where nothing has changed. */
@@ -57,7 +57,7 @@ const identityOf = (finding: Finding): string =>
 export const createLiveRouter = (
   first: Config,
   { path, text, intervalMs, warnings, reparse }: ReloadOptions,
-  { clock, log, create, onFailure }: ReloadDeps,
+  { clock, log, create, serving, onFailure }: ReloadDeps,
 ): LiveRouter => {
   const stop = new AbortController();
   const retiring = new Set<Promise<void>>();
@@ -114,7 +114,7 @@ export const createLiveRouter = (
     retiring.add(task);
   };
 
-  const accept = (config: Config): void => {
+  const accept = async (config: Config): Promise<void> => {
     if (Bun.deepEquals(config, current.config, true)) {
       log.info(`${path} has changed, but not what it says`);
       return;
@@ -122,6 +122,7 @@ export const createLiveRouter = (
     const old = current;
     current = { config, router: create(config, () => status, old.router.legacy()) };
     retire(old);
+    await serving?.();
     const what = `${describeDiscovery(config.discovery)}, ${config.routing.logic}`;
     log.info(`The configuration of ${path} is in effect: ${what}`);
   };
@@ -145,7 +146,7 @@ export const createLiveRouter = (
     }
     for (const warning of parsed.warnings) if (!warned.has(warning)) log.warning(warning);
     warned = new Set(parsed.warnings);
-    accept(parsed.config);
+    await accept(parsed.config);
     inEffect = seen;
     status = { succeeded: status.succeeded + 1, failed: status.failed, lastAt: clock.now() };
   };
@@ -185,8 +186,6 @@ export const createLiveRouter = (
   return {
     fetch: (request, server) => current.router.fetch(request, server),
     admin: (request, server) => current.router.admin(request, server),
-    inside: (request, server) => current.router.inside(request, server),
-    view: () => current.router.view(),
     cut: () => current.router.cut(),
     lookAtKeys: async () => current.router.lookAtKeys(),
     look: async () => look(true),

@@ -22,6 +22,7 @@ import { createHealthAnswers } from "./http/health.ts";
 import { createMetricsAnswer } from "./http/metrics.ts";
 import { createHostSampler } from "./metrics/host-sampler.ts";
 import { createLoopLag } from "./metrics/loop-lag.ts";
+import type { MetricsState } from "./metrics/registry.ts";
 import { createRouterMetrics, type RouterMetrics } from "./metrics/router-metrics.ts";
 import { createReadBody } from "./proxy/body.ts";
 import { createForward, type ForwardDeps, type Routed } from "./proxy/forward.ts";
@@ -37,6 +38,8 @@ import { version } from "./version.ts";
 export interface Platform {
   readonly clock: Clock;
   readonly log: Log;
+  /** Where it is told what becomes of keys and memory; `log` where absent. */
+  readonly watchLog?: Log | undefined;
   readonly fetch: EngineFetch;
   readonly reach: EngineReach;
   /** From 0, below 1. */
@@ -65,6 +68,8 @@ export interface Platform {
   readonly sharing?: Sharing | undefined;
   /** What finds and checks engines, where it is not this router itself that does. */
   readonly createEngines?: typeof createEngines | undefined;
+  /** What other threads have counted of these servers, where there are others. */
+  readonly othersCounted?: ((servers: ReadonlySet<string>) => Promise<readonly MetricsState[]>) | undefined;
   /** Answers what is not forwarded, where it is not this router itself that does. */
   readonly elsewhere?: App["fetch"] | undefined;
   /** Told which engine was chosen for a request and why; the demo shows it. */
@@ -90,6 +95,8 @@ export interface Router extends AsyncDisposable {
   readonly inside: Entrance;
   /** What is known of engines but by requests. */
   readonly view: () => EngineView;
+  /** Has an engine probed at once to which no connection could be made. */
+  readonly suspect: (endpointId: string) => void;
   /** Ends the requests that are under way, those of routers that it took over from included, with an error. */
   readonly cut: () => void;
   /** Looks at the files of keys. */
@@ -177,6 +184,7 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
     droppedLines: platform.droppedLines,
     metrics,
     admission: front.legacy.admission,
+    othersCounted: platform.othersCounted,
     reloadStatus,
     discoveryStatus,
   });
@@ -210,6 +218,7 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
     fetch: front.open(app),
     inside: front.open(app, { isLetIn: true }),
     view: engines.view,
+    suspect: engines.suspect,
     admin: front.open(createApp("admin", { ...routes, explain })),
     cut: front.cut,
     lookAtKeys: front.lookAtKeys,

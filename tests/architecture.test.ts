@@ -102,7 +102,7 @@ describe("the direction of imports", () => {
     const early = findings((text) => text.match(/^import (?!type)[^;]*"[^"]*\/features\/[^"]*"/gm) ?? []);
     expect(early).toEqual([]);
     const late = findings((text) => text.match(/await import\("[^"]*\/features\/[^"]*"\)/g) ?? []);
-    expect(late).toEqual(['cli/serve.ts: await import("../features/sentry/sentry.ts")']);
+    expect(late).toEqual(['cli/sentry.ts: await import("../features/sentry/sentry.ts")']);
   });
 
   test("loads the client of Kubernetes late, in one place", () => {

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { readCgroupMemory } from "../src/cgroup.ts";
+import { readCgroupMemory, readCgroupProcessors } from "../src/cgroup.ts";
 
 let folder: string;
 beforeAll(async () => {
@@ -50,4 +50,24 @@ test.each([
 test("files without their statistics all count", async () => {
   const root = await group("bare", { "memory.max": "100", "memory.current": "30" });
   expect(await readCgroupMemory(root)).toEqual({ used: 30, limit: 100 });
+});
+
+test.each([
+  ["two whole processors", 2, { "cpu.max": "200000 100000\n" }],
+  ["a part of one, which is one", 1, { "cpu.max": "50000 100000\n" }],
+  ["one and a half, which is one", 1, { "cpu.max": "150000 100000\n" }],
+  ["no limit", Number.POSITIVE_INFINITY, { "cpu.max": "max 100000\n" }],
+  [
+    "three in the first version",
+    3,
+    { "cpu/cpu.cfs_quota_us": "300000\n", "cpu/cpu.cfs_period_us": "100000\n" },
+  ],
+  [
+    "no limit in the first version",
+    Number.POSITIVE_INFINITY,
+    { "cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n" },
+  ],
+  ["no control group", Number.POSITIVE_INFINITY, {}],
+] as const)("a control group's processors: %s", async (name, processors, files) => {
+  expect(await readCgroupProcessors(await group(`cpu ${name}`, files))).toBe(processors);
 });

@@ -5,6 +5,8 @@ interface ServerOptions {
   /** 0 takes a free one. */
   readonly port: number;
   readonly idleTimeoutSeconds: number;
+  /** Whether others of this process listen on the same port. */
+  readonly sharesPort?: boolean;
   readonly fetch: Entrance;
   /** Told of what nobody caught. */
   readonly onFault: (error: unknown) => void;
@@ -21,6 +23,7 @@ export const startServer = ({
   host,
   port,
   idleTimeoutSeconds,
+  sharesPort = false,
   fetch,
   onFault,
 }: ServerOptions): Bun.Server<undefined> =>
@@ -29,7 +32,7 @@ export const startServer = ({
     port,
     idleTimeout: idleTimeoutSeconds,
     // Otherwise a second router takes the same port without a word, and half of the connections.
-    reusePort: false,
+    reusePort: sharesPort,
     // The router keeps its own limit, with an answer that names the option.
     maxRequestBodySize: Number.MAX_SAFE_INTEGER,
     // Otherwise the runtime shows error texts and stacks to clients.

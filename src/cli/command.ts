@@ -12,6 +12,7 @@ import type { KubeDoor } from "../kubernetes/api.ts";
 import { escapeLine, type WriteLine } from "../core/log.ts";
 import type { ReadMemory } from "../core/memory-use.ts";
 import type { OptionTable, OptionValues } from "../core/option.ts";
+import type { StartThread } from "../core/thread.ts";
 import type { Faults } from "./faults.ts";
 
 /** Everything impure that the command line is lent. */
@@ -25,6 +26,10 @@ export interface CliPlatform {
   readonly clock: Clock;
   readonly fetch: EngineFetch;
   readonly reach: EngineReach;
+  /** Absent where threads cannot share a port. */
+  readonly startThread?: StartThread | undefined;
+  /** How many this process may use. */
+  readonly processors?: number | undefined;
   readonly readHost?: ReadHost | undefined;
   /** Begins a new file; throws where there is one already. Nothing is recorded where it is not lent. */
   readonly createFile?: ((path: string) => FileWriter) | undefined;

@@ -9,37 +9,19 @@ import { version } from "../version.ts";
 import { createCluster } from "./cluster.ts";
 import { type CliPlatform, describeError } from "./command.ts";
 import { leave } from "./leave.ts";
+import { createWorkers } from "../workers/workers.ts";
 import { startServer } from "./bun-server.ts";
 import { createListener, mostRequests } from "./listener.ts";
 import type { GivenConfig } from "./router-config.ts";
+import { secretsOf } from "./secrets.ts";
+import { startSentry } from "./sentry.ts";
+import { listenWithWorkers } from "./worker-listener.ts";
 
 /** No more requests at once than the descriptors carry. */
 const limitTo = (config: Config, most: number): Config => {
   const { admission } = config;
   const maxConcurrent = Math.min(admission?.maxConcurrent ?? most, most);
   return { ...config, ...(admission && { admission: { ...admission, maxConcurrent } }) };
-};
-
-/** Texts that must not leave the process but for engines; of the keys of clients there is nothing but digests. */
-const secretsOf = ({ engineApiKey, discovery }: Config): readonly string[] => {
-  const backends = discovery.kind === "static" ? discovery.backends : [];
-  return [engineApiKey, ...backends.map(({ apiKey }) => apiKey)].filter((key) => key !== undefined);
-};
-
-/** Sentry is loaded only where it is asked for. */
-const startSentry = async (config: Config, deps: Pick<CliPlatform, "clock" | "random">) => {
-  const { sentry, routing, discovery } = config;
-  if (sentry === undefined) return undefined;
-  const { createSentry } = await import("../features/sentry/sentry.ts");
-  return createSentry(
-    {
-      ...sentry,
-      release: `vllm-router@${version}`,
-      tags: { routing_logic: routing.logic, service_discovery: discovery.kind },
-      secrets: [sentry.dsn, ...secretsOf(config)],
-    },
-    deps,
-  );
 };
 
 /** Records what comes, where that is asked for and can be; serving does not depend on it. */
@@ -63,6 +45,17 @@ const startRecording = async (
   }
 };
 
+/** More would only wait for each other: engines are the ones that compute. */
+const MOST_AUTOMATIC = 8;
+
+const countWorkers = (
+  { server: { workers = 1 } }: Config,
+  { startThread, processors }: Pick<CliPlatform, "startThread" | "processors">,
+): number => {
+  if (workers !== "auto") return workers;
+  return startThread ? Math.max(1, Math.min(processors ?? 1, MOST_AUTOMATIC)) : 1;
+};
+
 type ServePlatform = Pick<
   CliPlatform,
   | "env"
@@ -71,6 +64,8 @@ type ServePlatform = Pick<
   | "clock"
   | "fetch"
   | "reach"
+  | "startThread"
+  | "processors"
   | "readHost"
   | "createFile"
   | "kubernetes"
@@ -131,49 +126,79 @@ export const serveRouter = async (
   const record = recording?.record;
   const lent = { clock, log, fetch, reach, random, isDraining, kubernetes, record, ...read, ...told };
   const mostOpen = descriptors ? mostRequests(descriptors) : Number.POSITIVE_INFINITY;
-  const create = (next: Config, reloadStatus: () => ReloadStatus, previous?: Legacy) =>
-    createRouter(limitTo(next, mostOpen), { ...lent, reloadStatus }, previous);
+  const { startThread } = platform;
+  const count = countWorkers(config, platform);
+  if (count > 1 && !startThread) {
+    log.error(`--workers ${count} needs Linux, where threads can share a port; give 1`);
+    return 1;
+  }
+  await using workers =
+    count > 1 && startThread
+      ? createWorkers(
+          { count, config, isColored: { stdout: isColored("stdout"), stderr: isColored("stderr") } },
+          { clock, log, startThread, write, onFault: faults.report, onFailure: sentry?.report },
+        )
+      : undefined;
+  const shared = { sharing: workers?.sharing, othersCounted: workers?.counted };
+  const create = (given: Config, reloadStatus?: () => ReloadStatus, previous?: Legacy) => {
+    const next = limitTo(given, mostOpen);
+    workers?.prepare(next);
+    const made = createRouter(next, { ...lent, reloadStatus, ...shared }, previous);
+    workers?.follow(next, made);
+    return made;
+  };
   await using router =
     config.file && file
       ? createLiveRouter(
           config,
           { ...config.file, ...file, warnings },
-          { clock, log, create, onFailure: sentry?.report },
+          { clock, log, create, serving: workers?.following, onFailure: sentry?.report },
         )
-      : createRouter(limitTo(config, mostOpen), lent);
+      : create(config);
   const look = (): void => {
     if ("look" in router) void router.look();
     void router.lookAtKeys();
+    workers?.lookAtKeys();
   };
   using _hangup = (config.file ?? config.access?.files.length) ? onHangup(look) : undefined;
   const { host, idleTimeoutSeconds } = settings;
   const common = { idleTimeoutSeconds, onFault: faults.report };
   const listen = (port: number) => startServer({ host, port, fetch: router.fetch, ...common });
-  const tryTo = <Started>(
-    start: () => Started,
+  const tryTo = async <Started>(
+    start: () => Started | Promise<Started>,
     { host: at, port }: { readonly host: string; readonly port: number },
-  ): Started | undefined => {
+  ): Promise<Started | undefined> => {
     try {
-      return start();
+      return await start();
     } catch (error) {
       log.error(`Cannot listen on ${at}:${port}: ${describeError(error)}`);
       return undefined;
     }
   };
-  const server = tryTo(() => createListener(settings.port, { listen, descriptors, clock, log }), settings);
+  const server = await tryTo(
+    () =>
+      workers
+        ? listenWithWorkers(settings, workers)
+        : createListener(settings.port, { listen, descriptors, clock, log }),
+    settings,
+  );
   if (!server) return 1;
   const { admin: second } = config;
-  const admin = second && tryTo(() => startServer({ ...second, fetch: router.admin, ...common }), second);
+  const admin =
+    second && (await tryTo(() => startServer({ ...second, fetch: router.admin, ...common }), second));
   if (second && !admin) {
     await server.stop(true);
     return 1;
   }
   const what = `${describeDiscovery(discovery)}, ${routing.logic}`;
-  log.info(`vllm-router ${version} listens on ${server.origin}: ${what}`);
+  const threads = workers ? `, ${count} workers` : "";
+  log.info(`vllm-router ${version} listens on ${server.origin}: ${what}${threads}`);
   if (admin) log.info(`Metrics and control are at ${admin.url.origin}`);
 
   await aborted(stop);
-  await leave(config.leaving, { server, clock, log, stopAccepting, stopNow, cut: router.cut });
+  await workers?.drain();
+  const { cut } = workers ?? router;
+  await leave(config.leaving, { server, clock, log, stopAccepting, stopNow, cut });
   // Last: whoever watches the router wants to see it leave.
   await admin?.stop(true);
   log.info("Ended");

@@ -53,6 +53,14 @@ const NAMESPACE = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 
 const checks: readonly Check[] = [
   {
+    reads: ["recordTrace", "workers"],
+    find: ({ values: { recordTrace, workers } }) =>
+      oneOrNone(
+        recordTrace !== undefined && workers !== 1,
+        "requests are recorded by one thread only; give --workers 1 beside it",
+      ),
+  },
+  {
     reads: ["trustedProxies"],
     find: ({ values }) => parseRanges(values.trustedProxies ?? []).refusals,
   },

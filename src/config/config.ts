@@ -37,6 +37,8 @@ export interface Config {
     readonly maxRequestBodyBytes: number;
     /** 1 to 255. */
     readonly idleTimeoutSeconds: number;
+    /** Threads that serve requests; 1 where absent. */
+    readonly workers?: number | "auto" | undefined;
   };
   /** A second listener for metrics and control; where absent the first one has them. */
   readonly admin?: { readonly host: string; readonly port: number } | undefined;
@@ -163,6 +165,7 @@ export const parseConfig = ({
         port: values.port,
         maxRequestBodyBytes: values.maxRequestBodyBytes,
         idleTimeoutSeconds: values.idleTimeoutSeconds,
+        workers: values.workers,
       },
       ...(values.adminPort !== undefined && { admin: { host: values.adminHost, port: values.adminPort } }),
       leaving: { delayMs: values.drainDelaySeconds * 1000, timeoutMs: values.drainTimeoutSeconds * 1000 },

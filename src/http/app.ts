@@ -28,7 +28,7 @@ interface AppDeps {
   readonly forwarded: Forwarded;
   readonly control: (call: ControlCall) => Promise<Response>;
   readonly healthAnswers: HealthAnswers;
-  readonly metricsAnswer: () => Response;
+  readonly metricsAnswer: () => Promise<Response>;
   readonly readBody: ReadBody;
   readonly version: string;
   readonly maxRequestBodyBytes: number;

@@ -62,3 +62,6 @@ export const passedThrough = (method: "GET" | "POST", path: string): ForwardedRo
   isReplaySafe: method === "GET" ? pure : never,
   pattern: "/v1/*",
 });
+
+/** Paths of the router's own routes that read a body. */
+export const readsBody: ReadonlySet<string> = new Set(["/sleep", "/wake_up", "/debug/route"]);

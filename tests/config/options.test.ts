@@ -124,6 +124,7 @@ const own = [
   "health-check-timeout-secs",
   "health-failure-threshold",
   "health-success-threshold",
+  "workers",
 ];
 
 const rows: Readonly<Record<string, Option>> = routerOptions;

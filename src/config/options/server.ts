@@ -1,6 +1,15 @@
+import * as v from "valibot";
 import type { OptionTable } from "../../core/option.ts";
 import { logFormats, logLevels } from "../../core/log.ts";
-import { choice, integerBetween, text } from "../schemas.ts";
+import { choice, integerBetween, quote, text } from "../schemas.ts";
+
+/** Of threads; far more than a router in front of engines needs. */
+const MOST_WORKERS = 64;
+
+const workerCount = v.union(
+  [v.literal("auto"), integerBetween(1, MOST_WORKERS)],
+  (issue) => `${quote(issue.input)} is neither auto nor a number from 1 to ${MOST_WORKERS}`,
+);
 
 /** How the router listens, limits and logs. */
 export const serverOptions = {
@@ -19,6 +28,14 @@ export const serverOptions = {
     default: "8001",
     atStart: true,
     help: "Port to listen on; 0 takes a free one, which the log names.",
+  },
+  workers: {
+    group: "Server",
+    argument: "<count>",
+    schema: workerCount,
+    default: "1",
+    atStart: true,
+    help: "Threads that serve requests on the one port; auto takes one for each processor, at most 8. More than 1 only on Linux.",
   },
   adminHost: {
     group: "Server",
