@@ -25,6 +25,7 @@ import { createLoopLag } from "./metrics/loop-lag.ts";
 import type { MetricsState } from "./metrics/registry.ts";
 import { createRouterMetrics, type RouterMetrics } from "./metrics/router-metrics.ts";
 import { createReadBody } from "./proxy/body.ts";
+import { createRetryBudget, type RetryBudget } from "./proxy/retry-budget.ts";
 import { createForward, type ForwardDeps, type Routed } from "./proxy/forward.ts";
 import { createPrefill } from "./proxy/prefill.ts";
 import { createRequestHeaders } from "./proxy/request-headers.ts";
@@ -83,7 +84,14 @@ export interface Legacy {
   readonly front: FrontLegacy;
   readonly engines: EnginesLegacy;
   readonly metrics: RouterMetrics;
+  readonly budgets: RetryBudgets;
   readonly createdAt: number;
+}
+
+/** What requests may draw on for attempts that come after others, and what their prefills may. */
+interface RetryBudgets {
+  readonly answers: RetryBudget;
+  readonly prefills: RetryBudget;
 }
 
 /** A running router, to be mounted on a server. Disposing it ends its loops, not its requests. */
@@ -138,6 +146,7 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
   );
   const { fleet, requests, discovery, statsOf } = engines;
   const limits = config.deadlines ?? noLimits;
+  const budgets = previous?.budgets ?? { answers: createRetryBudget(), prefills: createRetryBudget() };
   const forwardDeps: ForwardDeps = {
     fleet,
     policy: platform.record?.(policy) ?? policy,
@@ -147,6 +156,7 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
     aliases,
     countsStreams: config.countsStreams,
     maxAttempts: config.maxReroutes + 1,
+    budget: budgets.answers,
     room: front.admission.room,
     limits,
     requestHeaders: createRequestHeaders({
@@ -164,7 +174,12 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
   const prefill =
     handover &&
     policy.prefill &&
-    createPrefill(handover, { ...forwardDeps, fleet: fleet.prefill, policy: policy.prefill });
+    createPrefill(handover, {
+      ...forwardDeps,
+      fleet: fleet.prefill,
+      policy: policy.prefill,
+      budget: budgets.prefills,
+    });
   const forward = createForward({ ...forwardDeps, prefill });
   const { markSleeping, status: discoveryStatus } = discovery;
   const control = createEngineControl({ fleet, fetch, clock, log, engineApiKey, markSleeping });
@@ -228,6 +243,7 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
       policy,
       engines: engines.legacy(),
       metrics,
+      budgets,
       createdAt,
     }),
     [Symbol.asyncDispose]: async () => parts.disposeAsync(),

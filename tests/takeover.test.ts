@@ -69,6 +69,20 @@ const engineIds = async (router: Router): Promise<readonly string[]> => {
   return list.map(({ engine_id: id }) => id);
 };
 
+test("what further attempts have drawn on is no less drawn on afterwards: reloads make no outage worse", async () => {
+  const { create, chosen, answer } = lend();
+  for (const url of [A, B]) answer(url, () => Response.json({}, { status: 503 }));
+  const config = { ...configFor([serve(A), serve(B)]), maxReroutes: 1 };
+  await using first = create(config);
+  for (let count = 0; count < 20; count += 1) expect(await chat(first)).toBe(503);
+  // Ten further attempts in ten seconds are what so few requests may make.
+  expect(chosen).toHaveLength(30);
+  await using second = create({ ...config, requestStatsWindowSeconds: 30 }, first.legacy());
+  await first[Symbol.asyncDispose]();
+  for (let count = 0; count < 5; count += 1) await chat(second);
+  expect(chosen).toHaveLength(35);
+});
+
 test("turns go on where the routing is the same, and begin anew where it is not", async () => {
   const { create, chosen } = lend();
   const backends = [serve(A), serve(B), serve(C)];

@@ -20,7 +20,7 @@ import { createFailover, type Failover } from "./failover.ts";
 import type { Prefill, Prefilled } from "./handover.ts";
 import type { RequestHeaders } from "./request-headers.ts";
 import { createRespond, type Respond } from "./respond.ts";
-import { createRetryBudget } from "./retry-budget.ts";
+import type { RetryBudget } from "./retry-budget.ts";
 import { routingLine } from "./routing-log.ts";
 import type { Answer } from "./upstream.ts";
 import { askForUsage } from "./usage-request.ts";
@@ -53,6 +53,7 @@ export interface ForwardDeps {
   readonly countsStreams: boolean;
   /** Attempts that are made for one request at most. */
   readonly maxAttempts: number;
+  readonly budget: RetryBudget;
   readonly limits: DeadlineLimits;
   readonly requestHeaders: RequestHeaders;
   /** Absent where every engine has room for all. */
@@ -77,13 +78,12 @@ const describe = ({ answer, error }: Outcome): string =>
 
 /** Creates the hot path: choose an engine, send, wait for its first bytes, relay; again elsewhere if it fails before. */
 export const createForward = (deps: ForwardDeps): Forward => {
-  const { requests, room, prefill } = deps;
+  const { requests, room, prefill, budget } = deps;
   const { fleet, policy, metrics, aliases, countsStreams, maxAttempts, clock, log, onRouted } = deps;
   const deadlines = createDeadlines(deps.limits, { ...deps, isLeftBehind: fleet.isLeftBehind });
   const begin = createAttempts({ ...deps, deadlines });
-  const budget = createRetryBudget();
   const deadEnds = createDeadEnds();
-  const failOver = createFailover({ ...deps, budget, deadEnds });
+  const failOver = createFailover({ ...deps, deadEnds });
   const ask = createAsk({ ...deps, deadlines, deadEnds });
   const respond: Respond = deps.respond ?? createRespond({ ...deps, deadlines });
   const logsReasons = log.isEnabled("debug");

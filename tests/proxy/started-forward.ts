@@ -9,6 +9,7 @@ import type { Excluded } from "../../src/health/engine-health.ts";
 import { createClients } from "../../src/http/client.ts";
 import { readCall } from "../../src/proxy/call.ts";
 import { dueAt } from "../../src/proxy/deadlines.ts";
+import { createRetryBudget } from "../../src/proxy/retry-budget.ts";
 import { createRequestHeaders } from "../../src/proxy/request-headers.ts";
 import { createForward } from "../../src/proxy/forward.ts";
 import type { RoutingPolicy } from "../../src/routing/policy.ts";
@@ -110,6 +111,7 @@ export const start = ({ engines, maxAttempts = 1, policy = roundRobin.create(), 
     aliases: new Map(),
     countsStreams: false,
     maxAttempts,
+    budget: createRetryBudget(),
     requestHeaders: createRequestHeaders({ isTrusted: () => false }),
     limits,
     fetch,
