@@ -21,7 +21,9 @@ export const choice = <const Words extends readonly string[]>(words: Words) =>
 
 /** The words of a schema made by `choice`. */
 export const choicesOf = (schema: v.GenericSchema<string, unknown>): readonly string[] | undefined =>
-  "options" in schema && Array.isArray(schema.options) ? schema.options.map(String) : undefined;
+  schema.type === "picklist" && "options" in schema && Array.isArray(schema.options)
+    ? schema.options.map(String)
+    : undefined;
 
 /** On or off: `true`, `1`, `yes`, `on` or `false`, `0`, `no`, `off` and nothing, in any case. */
 export const onOff = v.pipe(

@@ -30,6 +30,11 @@ test("every flag is listed once, with its default", () => {
   }
 });
 
+test("what may be a word or a number has no choices that could be listed", () => {
+  expect(describeOptions({ workers: routerOptions.workers }, 200)[0]?.body).toEndWith("(default: 1)");
+  expect(text(1000)).not.toContain("[object");
+});
+
 test("groups come in the order of the table, each once", () => {
   expect(describeOptions(routerOptions, 80).map(({ title }) => title)).toEqual([
     ...new Set(rows.map(([, { group }]) => group)),
