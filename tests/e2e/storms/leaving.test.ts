@@ -162,6 +162,6 @@ test(`${WAVES * EACH_WAVE} clients leave in every phase: their engine is freed a
   while ((await openFiles(router.child.pid)) - filesBefore > 2) await Bun.sleep(10);
   router.child.kill("SIGTERM");
   expect(await router.child.exited).toBe(0);
-  // Neither a rejection that nobody caught nor anything else.
-  expect(await router.child.text("stderr")).toBe("");
+  // Neither a rejection that nobody caught nor anything else than what it was asked.
+  expect((await router.child.text("stderr")).replaceAll(/^held \d+: .*\n/gm, "")).toBe("");
 }, 180_000);
