@@ -2,8 +2,8 @@ import type { Clock } from "../core/clock.ts";
 
 const TICK_MS = 100;
 
-/** A delay of the event loop beyond which what a probe found says more of the router than of the engine. */
-const MOST_MS = 250;
+/** A delay of the event loop beyond which an answer that is missing says more of the router than of the engine. */
+export const MOST_LAG_MS = 250;
 
 /** Tells whether the event loop was held up while something was watched. */
 export interface LagMeter {
@@ -20,7 +20,7 @@ export const createLagMeter = ({ clock }: { readonly clock: Clock }): LagMeter =
   let dueAt = Number.POSITIVE_INFINITY;
   let laggedAt = Number.NEGATIVE_INFINITY;
 
-  const isLate = (): boolean => clock.monotonic() - dueAt > MOST_MS;
+  const isLate = (): boolean => clock.monotonic() - dueAt > MOST_LAG_MS;
 
   const arm = (): void => {
     dueAt = clock.monotonic() + TICK_MS;

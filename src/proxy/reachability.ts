@@ -1,5 +1,6 @@
 import type { Clock } from "../core/clock.ts";
 import type { EngineReach } from "../core/engine-reach.ts";
+import { MOST_LAG_MS } from "../health/lag.ts";
 
 /**
  * Whether a fresh connection to a URL's host gets no answer at all. One that is refused gets an answer: the host is
@@ -16,11 +17,14 @@ export const createReachability = (
 
   const probe = async (url: string): Promise<boolean> => {
     const giveUp = new AbortController();
+    const dueAt = clock.monotonic() + timeoutMs;
     const limit = clock.after(timeoutMs, () => giveUp.abort(new Error("no answer")));
     const isReached = await reach(url, giveUp.signal);
     limit[Symbol.dispose]();
     pending.delete(url);
-    return !isReached && giveUp.signal.aborted;
+    // What the event loop was held up for may be an answer.
+    const isLate = clock.monotonic() - dueAt > MOST_LAG_MS;
+    return !isReached && giveUp.signal.aborted && !isLate;
   };
 
   return async (url) => {

@@ -1,11 +1,12 @@
 import { type Bagged, createBag } from "../core/bag.ts";
 import type { Clock } from "../core/clock.ts";
+import { MOST_LAG_MS } from "../health/lag.ts";
 
 /** Looks at many things with one timer: each says when it wants to be looked at again. */
 export interface Watch {
   /**
    * Calls `look` at the monotonic time given, or a little later, and then each time at what it answered; Infinity
-   * is never. Adding and ending cost no timer.
+   * is never. Where the event loop was held up, what came meanwhile is read before. Adding and ending cost no timer.
    */
   readonly add: (dueAt: number, look: (now: number) => number) => Watching;
 }
@@ -29,6 +30,7 @@ const GRAIN_MS = 50;
 export const createWatch = ({ clock }: { readonly clock: Clock }): Watch => {
   const entries = createBag<Entry>();
   let timer: { readonly at: number; readonly handle: Disposable } | undefined;
+  let isPutOff = false;
 
   const sleepUntil = (at: number): void => {
     timer?.handle[Symbol.dispose]();
@@ -39,6 +41,12 @@ export const createWatch = ({ clock }: { readonly clock: Clock }): Watch => {
 
   const wake = (): void => {
     const now = clock.monotonic();
+    // Timers run before what has come is read; once, since a loop may lag for good.
+    isPutOff = !isPutOff && timer !== undefined && now - timer.at > MOST_LAG_MS;
+    if (isPutOff) {
+      sleepUntil(now + MOST_LAG_MS);
+      return;
+    }
     let next = Number.POSITIVE_INFINITY;
     for (const entry of entries.all()) {
       // Another one's look has ended it.

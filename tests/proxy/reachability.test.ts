@@ -47,3 +47,11 @@ test("however many ask, a host is asked once at a time", async () => {
   void isSilent("http://a");
   expect(asked).toEqual(["http://a", "http://b", "http://a"]);
 });
+
+test("nothing is said of a host while the loop was held up", async () => {
+  const { clock, isSilent } = start(silent);
+  const answer = isSilent("http://e");
+  clock.stall(2300);
+  clock.advance(0);
+  expect(await answer).toBe(false);
+});

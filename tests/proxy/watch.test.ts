@@ -50,6 +50,22 @@ describe("what is watched", () => {
     expect(clock.waiting()).toEqual([]);
   });
 
+  test("waits a moment longer where the loop was held up, so that what has come is read first, but not for ever", () => {
+    const { clock, looks, add } = start();
+    add("a", 1000);
+    clock.stall(1600);
+    clock.advance(0);
+    expect(looks).toEqual([]);
+    clock.advance(250);
+    expect(looks).toEqual([["a", 1850]]);
+    add("b", 2000);
+    clock.stall(1000);
+    clock.advance(0);
+    clock.stall(1000);
+    clock.advance(0);
+    expect(looks.slice(1)).toEqual([["b", 3850]]);
+  });
+
   test("costs one timer, and none while nothing has a time", () => {
     const { clock, add } = start();
     add("never", NEVER);

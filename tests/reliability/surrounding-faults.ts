@@ -76,6 +76,8 @@ export const surroundingFaults: Readonly<Record<string, Row>> = {
     tests: [
       "health/checker.test.ts: makes nothing of what it found while the event loop lagged",
       "health/lag.test.ts: a loop that is held up lags while it is",
+      "e2e/held-up.test.ts: what an engine answers while the router is held up is there in time",
+      "proxy/watch.test.ts: waits a moment longer where the loop was held up",
     ],
   },
   P12: { what: "the wall clock jumps", tests: ["e2e/clock-jump.test.ts: the wall clock jumps"] },
