@@ -10,6 +10,7 @@ import { FLOOR, ROUTER } from "../../../scripts/bench/contenders.ts";
 import { describeResults } from "../../../scripts/bench/page.ts";
 import { LAST_NEEDED, parts } from "../../../scripts/bench/parts.ts";
 import type { Results } from "../../../scripts/bench/report.ts";
+import { noResults, workload } from "./some-results.ts";
 
 const relays = [FLOOR, ...parts.map(({ name }) => withPart(name)), ROUTER];
 
@@ -19,28 +20,10 @@ const microsOf = (relay: string) => {
   return { min, median: 2 * min, max: 3 * min };
 };
 
-const workload = (name: string, rows: Results["workloads"][number]["rows"]) => ({
-  name,
-  summary: "requests",
-  ratePerSecond: 100,
-  latencyTo: "end" as const,
-  connections: 8,
-  pieces: 1,
-  rows,
-});
-
 const reads = { median: 64, min: 64, max: 64 };
 
 const results: Results = {
-  machine: { cpu: "Test CPU", cpuCount: 4, memoryGb: 8, kernel: "Linux 6.1", bun: "1.4.5", load: 0.1 },
-  settings: {
-    rounds: 5,
-    seconds: 3,
-    engines: 2,
-    router: "source",
-    placement: "none",
-    closedLoop: "wrk",
-  },
+  ...noResults,
   contenders: relays.map((name) => ({ name, summary: `${name} does it` })),
   workloads: [
     workload(
@@ -57,9 +40,6 @@ const results: Results = {
     ),
     workload(STREAMS, [{ contender: FLOOR, errors: 0, steady: { reads, microsPerRead: microsOf(FLOOR) } }]),
   ],
-  held: [],
-  starts: [],
-  decisions: [],
 };
 
 describe("what the parts of the router cost", () => {

@@ -7,6 +7,7 @@ import { judgeRatios } from "../../../scripts/bench/guard.ts";
 import { describeResults, performancePages, RESULTS } from "../../../scripts/bench/page.ts";
 import { type Report, type Results, resultsOf } from "../../../scripts/bench/report.ts";
 import { targets } from "../../../scripts/bench/targets.ts";
+import { noResults, workload } from "./some-results.ts";
 
 const temporaryFolder = async () => {
   const folder = await mkdtemp(join(tmpdir(), "bench-page-"));
@@ -27,26 +28,8 @@ const requestsRow = (contender: string, micros: number, toFloor: number, errors 
   };
 };
 
-const workload = (name: string, rows: Results["workloads"][number]["rows"]) => ({
-  name,
-  summary: "requests",
-  ratePerSecond: 100,
-  latencyTo: "end" as const,
-  connections: 8,
-  pieces: 1,
-  rows,
-});
-
 const results: Results = {
-  machine: { cpu: "Test CPU", cpuCount: 4, memoryGb: 8, kernel: "Linux 6.1", bun: "1.4.5", load: 0.1 },
-  settings: {
-    rounds: 5,
-    seconds: 3,
-    engines: 2,
-    router: "executable",
-    placement: "none",
-    closedLoop: "wrk",
-  },
+  ...noResults,
   contenders: [
     { name: "router", summary: "the router" },
     { name: "python-router", summary: "another", missing: "it cannot be had" },
