@@ -16,7 +16,7 @@ import { evidenceCells } from "./evidence.ts";
 export interface Court {
   /** Has to be had to change what is judged. */
   readonly exclusively: Exclusively;
-  /** What is judged of an engine: the numbers of its breaker, then two more. */
+  /** What is judged of an engine: the numbers of its breaker, then three more. */
   readonly findState: FindCells;
   /** By what it is judged, a row for each thread; absent where there is only one. */
   readonly findRows?: FindCells;
@@ -31,7 +31,9 @@ export interface Court {
 export const UNREACHABLE = BREAKER_CELLS;
 /** Since when an engine has got less than its share. */
 export const SLOW_SINCE = BREAKER_CELLS + 1;
-const STATE_CELLS = BREAKER_CELLS + 2;
+/** Until when it gets less than its share because it said that it had no room. */
+export const BUSY_UNTIL = BREAKER_CELLS + 2;
+const STATE_CELLS = BREAKER_CELLS + 3;
 
 /** A court for this thread alone. */
 export const createCourt = (): Court => {

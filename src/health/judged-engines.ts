@@ -1,6 +1,6 @@
 import { type EngineCells, setTime, timeAt } from "../core/engine-cells.ts";
 import { type Breaker, type BreakerOptions, createBreaker } from "./breaker.ts";
-import { type Court, SLOW_SINCE } from "./court.ts";
+import { BUSY_UNTIL, type Court, SLOW_SINCE } from "./court.ts";
 
 /** An engine with what is judged of it. */
 export interface Judged {
@@ -22,6 +22,8 @@ export interface JudgedEngines {
   readonly unusual: () => readonly string[];
   /** It gets less than its share since then, or all of it. */
   readonly slow: (judged: Judged, since: number | undefined) => void;
+  /** It gets less than its share until then, or all of it. */
+  readonly busy: (judged: Judged, until: number | undefined) => void;
   readonly keepOnly: (ids: ReadonlyMap<string, unknown>) => void;
 }
 
@@ -34,6 +36,9 @@ interface JudgedDeps {
 
 /** Since when an engine gets less than its share; absent where it gets all of it. */
 export const slowSince = ({ state }: Judged): number | undefined => timeAt(state, SLOW_SINCE);
+
+/** Until when an engine gets less than its share because it had no room; absent where it has some. */
+export const busyUntil = ({ state }: Judged): number | undefined => timeAt(state, BUSY_UNTIL);
 
 /** Nobody is known at first. */
 export const createJudgedEngines = ({ breaker: options, court, random }: JudgedDeps): JudgedEngines => {
@@ -67,7 +72,7 @@ export const createJudgedEngines = ({ breaker: options, court, random }: JudgedD
       const now = court.version();
       if (now !== version) {
         unusual = [...engines.values()].flatMap((judged) =>
-          isOut(judged.id) || slowSince(judged) !== undefined ? [judged.id] : [],
+          isOut(judged.id) || (slowSince(judged) ?? busyUntil(judged)) !== undefined ? [judged.id] : [],
         );
         version = now;
       }
@@ -75,6 +80,10 @@ export const createJudgedEngines = ({ breaker: options, court, random }: JudgedD
     },
     slow: ({ state }, since) => {
       setTime(state, SLOW_SINCE, since);
+      court.changed();
+    },
+    busy: ({ state }, until) => {
+      setTime(state, BUSY_UNTIL, until);
       court.changed();
     },
     keepOnly: (ids) => {

@@ -3,9 +3,9 @@ import type { Endpoint } from "../core/endpoint.ts";
 import type { Log } from "../core/log.ts";
 import { type Attempt, type Breaker, type BreakerOptions, holdDownFor, type Trip } from "./breaker.ts";
 import { type Court, createCourt, UNREACHABLE } from "./court.ts";
-import { createJudgedEngines, type Judged, slowSince } from "./judged-engines.ts";
+import { busyUntil, createJudgedEngines, type Judged, slowSince } from "./judged-engines.ts";
 import { mostEjected, type Standing } from "./pool.ts";
-import { slowStartWeight } from "./slow-start.ts";
+import { LEAST_WEIGHT, slowStartWeight } from "./slow-start.ts";
 
 /** How engines are judged by the requests that they get. */
 export interface OutlierOptions {
@@ -23,11 +23,17 @@ export interface Failure {
   readonly isUnreachable: boolean;
 }
 
+/** An engine had no room for a request, which is no failure. */
+export interface Refusal {
+  /** Milliseconds for which it had better get less. */
+  readonly busyMs: number;
+}
+
 /**
  * How a request to an engine ended: with its answer, with the client gone, which says nothing of the engine, with
- * an engine that had no room, which is no failure, or with a failure.
+ * an engine that had no room, or with a failure.
  */
-export type Ending = "ended" | "left" | "refused" | Failure;
+export type Ending = "ended" | "left" | Refusal | Failure;
 
 /** One request to an engine. */
 export interface Trial {
@@ -169,9 +175,10 @@ export const createOutliers = (
       return;
     }
     const say = court.exclusively(() => {
-      const isRefused = ending === "refused";
+      const isRefused = "busyMs" in ending;
       const why = isRefused ? breaker.refused(attempt, now) : breaker.failed(attempt, now);
       const failure = isRefused ? { reason: "no room", isUnreachable: false } : ending;
+      if (isRefused) engines.busy(judged, Math.max(busyUntil(judged) ?? 0, now + ending.busyMs));
       return why && trip(judged, why, failure, now);
     });
     say?.();
@@ -192,12 +199,15 @@ export const createOutliers = (
         const isReachable = state[UNREACHABLE] === 0;
         return { state: isHalfOpen ? "half_open" : "ejected", weight: 1, isOpen, isReachable };
       }
+      const until = busyUntil(judged);
+      const isBusy = until !== undefined && now < until;
+      if (until !== undefined && !isBusy) engines.busy(judged, undefined);
+      const most = isBusy ? LEAST_WEIGHT : 1;
       const since = slowSince(judged);
-      if (since === undefined) return full;
-      const weight = slowStartWeight(now - since, slowStartMs);
-      if (weight < 1) return { ...full, state: "slow_start", weight };
-      engines.slow(judged, undefined);
-      return full;
+      const weight = since === undefined ? 1 : slowStartWeight(now - since, slowStartMs);
+      if (weight < 1) return { ...full, state: "slow_start", weight: Math.min(weight, most) };
+      if (since !== undefined) engines.slow(judged, undefined);
+      return isBusy ? { ...full, weight: most } : full;
     },
     begin: ({ id, url }, onUnreachable) => {
       const judged = engines.of(id, url);
@@ -219,7 +229,8 @@ export const createOutliers = (
           if (isOver) return;
           isOver = true;
           finish(judged, breaker, attempt, ending);
-          if (typeof ending !== "string" && ending.isUnreachable) onUnreachable?.(id);
+          if (typeof ending !== "string" && "isUnreachable" in ending && ending.isUnreachable)
+            onUnreachable?.(id);
         },
       };
     },

@@ -6,6 +6,17 @@ const UNAVAILABLE = 503;
 /** Says something of the request, not of the engine that has not built it. */
 const NOT_IMPLEMENTED = 501;
 
+/** Time for which an engine has no room that names none. */
+const BUSY_MS = 1000;
+/** However long it says: load comes and goes within seconds. */
+const MOST_BUSY_MS = 60_000;
+
+const busyMs = (headers: Headers): number => {
+  // A date is of a clock that nobody knows here.
+  const seconds = /^\d+$/.exec(headers.get("retry-after") ?? "")?.[0];
+  return seconds === undefined ? BUSY_MS : Math.min(MOST_BUSY_MS, Number(seconds) * 1000);
+};
+
 /** The beginning of an answer, as far as it tells something of the engine. */
 interface Beginning {
   readonly status: number;
@@ -19,7 +30,8 @@ interface Beginning {
  * with its 503 is only busy; one that answers everything at once with nothing would draw all requests.
  */
 export const verdictOf = ({ status, headers, isEmpty }: Beginning): "answered" | Ending => {
-  if (FULL.has(status) || (status === UNAVAILABLE && headers.has("retry-after"))) return "refused";
+  if (FULL.has(status) || (status === UNAVAILABLE && headers.has("retry-after")))
+    return { busyMs: busyMs(headers) };
   if (status === 200 && isEmpty) return { reason: "it answered with nothing", isUnreachable: false };
   if (status === NOT_IMPLEMENTED) return "ended";
   if (status < 500) return "answered";

@@ -17,7 +17,7 @@ const MODELS = ["m", "n", "o"] as const;
 const endings: readonly Ending[] = [
   "ended",
   "left",
-  "refused",
+  { busyMs: 1000 },
   { reason: "it answered 500", isUnreachable: false },
   { reason: "it cannot be reached", isUnreachable: true },
 ];

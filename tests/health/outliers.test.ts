@@ -90,7 +90,7 @@ describe.each(judges)("an engine that fails again and again, judged by %s", (_by
     expect(isOpen()).toBe(true);
     begin("e0").end("left");
     expect(isOpen()).toBe(true);
-    begin("e0").end("refused");
+    begin("e0").end({ busyMs: 1000 });
     expect([isOpen(), outliers.standingOf("e0").state]).toEqual([false, "ejected"]);
   });
 
@@ -114,10 +114,34 @@ describe.each(judges)("an engine that fails again and again, judged by %s", (_by
   });
 
   test("is not ejected for being busy, nor for clients that leave", () => {
-    const { outliers, send } = start(create, 2);
-    send("e0", "refused", 100);
+    const { ejections, said, send } = start(create, 2);
+    send("e0", { busyMs: 1000 }, 100);
     send("e0", "left", 100);
+    expect([ejections, said()]).toEqual([[], []]);
+  });
+
+  test("gets less for as long as it says that it has no room", () => {
+    const { outliers, clock, send } = start(create, 2);
+    send("e0", { busyMs: 7000 });
+    send("e0", { busyMs: 1000 });
+    expect(outliers.standingOf("e0")).toMatchObject({ state: "serving", weight: 0.1, isOpen: true });
+    expect(outliers.standingOf("e1").weight).toBe(1);
+    clock.advance(6999);
+    expect(outliers.standingOf("e0").weight).toBe(0.1);
+    clock.advance(1);
+    expect(outliers.standingOf("e0").weight).toBe(1);
     expect(outliers.isQuiet()).toBe(true);
+  });
+
+  test("that comes back and has no room gets no more than one that has none", () => {
+    const { outliers, clock, see, send } = start(create, 2);
+    see(["e1"]);
+    see(["e0", "e1"]);
+    clock.advance(15_000);
+    send("e0", { busyMs: 1000 });
+    expect(outliers.standingOf("e0")).toMatchObject({ state: "slow_start", weight: 0.1 });
+    clock.advance(1000);
+    expect(outliers.standingOf("e0").weight).toBeGreaterThan(0.5);
   });
 
   test("is judged by the first end of a request only", () => {

@@ -181,8 +181,6 @@ describe("an engine is left out", () => {
 
 describe("an engine stays", () => {
   test.each<[string, Answer]>([
-    ["answers 429", status("429 Full")],
-    ["answers 503 and names a time", status("503 Full", { "retry-after": "1" })],
     ["answers 400", status("400 Bad Request")],
     ["has not built what is asked for", status("501 Not Implemented")],
     ["takes its time", (socket) => void setTimeout(() => socket.write(rawAnswer("{}")), 20)],
@@ -192,6 +190,19 @@ describe("an engine stays", () => {
     await using router = startOver([odd, good], { maxReroutes: 0 });
     await statuses(router, 60);
     expect(odd.asked()).toBe(30);
+    expect(router.lines.filter((line) => line.includes("gets no requests"))).toEqual([]);
+  });
+
+  test.each<[string, Answer]>([
+    ["answers 429", status("429 Full")],
+    ["answers 503 and names a time", status("503 Full", { "retry-after": "20" })],
+  ])("that %s, and gets a tenth of its share for that time", async (_what, how) => {
+    await using full = await startEngine(how);
+    await using good = await startEngine(well);
+    await using router = startOver([full, good], { maxReroutes: 0 });
+    await statuses(router, 60);
+    expect(full.asked()).toBeGreaterThan(0);
+    expect(full.asked()).toBeLessThan(20);
     expect(router.lines.filter((line) => line.includes("gets no requests"))).toEqual([]);
   });
 

@@ -84,6 +84,7 @@ export const engineFaults: Readonly<Record<string, Row>> = {
       "proxy/failover.test.ts: of 503 is passed on as it is where nothing better comes",
       "proxy/failover.test.ts: of 429 is replaced only by an engine that has room",
       "integration/outliers.test.ts: answers 429",
+      "health/outliers.test.ts: gets less for as long as it says that it has no room",
     ],
   },
   U13: {
