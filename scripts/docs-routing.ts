@@ -7,10 +7,12 @@ import { policies, policyOptions } from "../src/routing/index.ts";
 import { drawChart } from "../src/simulate/chart.ts";
 import { comparePolicies } from "../src/simulate/comparison.ts";
 import { engineOf, parseFleet } from "../src/simulate/engine-kinds.ts";
+import { parseFaults } from "../src/simulate/fault-events.ts";
 import { simulatedPolicies } from "../src/simulate/policies.ts";
 import { SESSION_HEADER } from "../src/simulate/simulation.ts";
 import { workloads } from "../src/simulate/workloads/catalog.ts";
-import { type Cell, describeCells } from "./routing-results.ts";
+import { describeCells } from "./routing-results.ts";
+import type { Cell } from "./routing-standing.ts";
 
 // `npm run docs:routing` plays every policy on every workload and load, and writes the results into docs/routing.md
 // between its two marks. It takes minutes: `npm run docs` does not run it.
@@ -20,7 +22,9 @@ const usage = `Usage: npm run docs:routing [-- options]
 Options:
   --requests <count>   requests of each run (2500)
   --seeds <count>      runs of each policy in each cell (3)
+  --first-seed <n>     of these (101): policies are tuned on the seeds from 1 on, and judged on others
   --workloads <names>  comma-separated (all); others than all are printed, not written
+  --policies <names>   comma-separated (all); others than all are printed, not written
 `;
 
 const RATES = [0.6, 1, 1.4];
@@ -28,6 +32,9 @@ const EVEN_FLEET = "8";
 const MIXED_FLEET = "4xfast,4xslow";
 /** Workloads that are also played on a mixed fleet. */
 const MIXED = new Set(["shared-prefix", "multi-round", "uniform"]);
+/** Workloads that are also played while something befalls the fleet, and what. */
+const TROUBLED = new Set(["shared-prefix", "multi-round"]);
+const TROUBLES = ["die:1@30-60", "slow:1@30-60x4", "join:fast@30"];
 /** The cell that is drawn. */
 const DRAWN = { workload: "shared-prefix", rate: 1.4, fleet: EVEN_FLEET };
 
@@ -37,19 +44,41 @@ const END = "<!-- end of results -->";
 const standard = defaultMockEngineConfig();
 const options = { ...defaultsOf(policyOptions), sessionKey: SESSION_HEADER };
 
-const play = async (cell: Omit<Cell, "policies">, requests: number, seedCount: number): Promise<Cell> => {
+interface Effort {
+  readonly requests: number;
+  readonly seeds: readonly number[];
+  /** Names of policies. */
+  readonly policies: readonly string[];
+}
+
+/** What is played, without its results. */
+type Plan = Omit<Cell, "policies">;
+
+const plansOf = (workload: string): readonly Plan[] => [
+  ...(MIXED.has(workload) ? [EVEN_FLEET, MIXED_FLEET] : [EVEN_FLEET]).flatMap((fleet) =>
+    RATES.map((rate) => ({ workload, rate, fleet, faults: "" })),
+  ),
+  ...(TROUBLED.has(workload) ? TROUBLES : []).map((faults) => ({
+    workload,
+    rate: 1,
+    fleet: EVEN_FLEET,
+    faults,
+  })),
+];
+
+const play = async (cell: Plan, { requests, seeds, policies: names }: Effort): Promise<Cell> => {
   const module = workloads.find(({ name }) => name === cell.workload);
   if (!module) throw new Error(`there is no workload ${cell.workload}`);
   const engines = parseFleet(cell.fleet).map((kind) => engineOf(kind, standard) ?? standard);
   const size = { requests, rate: cell.rate, engines: engines.length };
   const runs = await comparePolicies(
     {
-      policies: simulatedPolicies.map(({ name }) => name),
+      policies: names,
       options,
-      seeds: Array.from({ length: seedCount }, (_, index) => index + 1),
+      seeds,
       createWorkload: (seed) => module.create({ ...size, seed }),
       engines,
-      faults: [],
+      faults: parseFaults(cell.faults, engines.length, standard),
       ttftLimitMs: 2000,
     },
     systemClock,
@@ -62,7 +91,9 @@ const main = async (): Promise<number> => {
     options: {
       requests: { type: "string", default: "2500" },
       seeds: { type: "string", default: "3" },
+      "first-seed": { type: "string", default: "101" },
       workloads: { type: "string" },
+      policies: { type: "string" },
       help: { type: "boolean", default: false },
     },
   });
@@ -71,21 +102,18 @@ const main = async (): Promise<number> => {
     return 0;
   }
   const chosen = values.workloads?.split(",") ?? workloads.map(({ name }) => name);
-  const cells: Cell[] = [];
-  for (const workload of chosen) {
-    for (const fleet of MIXED.has(workload) ? [EVEN_FLEET, MIXED_FLEET] : [EVEN_FLEET]) {
-      for (const rate of RATES) {
-        process.stderr.write(`${workload} at rate ${rate} on ${fleet} engines\n`);
-        cells.push(await play({ workload, rate, fleet }, Number(values.requests), Number(values.seeds)));
-      }
-    }
-  }
-  const results = describeCells(cells, {
-    ours: Object.keys(policies),
+  const effort: Effort = {
     requests: Number(values.requests),
-    seeds: Number(values.seeds),
-  });
-  if (values.workloads !== undefined) {
+    seeds: Array.from({ length: Number(values.seeds) }, (_, index) => Number(values["first-seed"]) + index),
+    policies: values.policies?.split(",") ?? simulatedPolicies.map(({ name }) => name),
+  };
+  const cells: Cell[] = [];
+  for (const plan of chosen.flatMap(plansOf)) {
+    process.stderr.write(`${plan.workload} at rate ${plan.rate} on ${plan.fleet} engines ${plan.faults}\n`);
+    cells.push(await play(plan, effort));
+  }
+  const results = describeCells(cells, { ...effort, ours: Object.keys(policies) });
+  if (values.workloads !== undefined || values.policies !== undefined) {
     process.stdout.write(`${results}\n`);
     return 0;
   }
@@ -97,8 +125,8 @@ const main = async (): Promise<number> => {
   if (after === undefined) throw new Error(`docs/routing.md lacks ${BEGIN} or ${END}`);
   await page.write(`${before}${BEGIN}\n\n${results}\n\n${END}${after}`);
   const drawn = cells.find(
-    ({ workload, rate, fleet }) =>
-      workload === DRAWN.workload && rate === DRAWN.rate && fleet === DRAWN.fleet,
+    ({ workload, rate, fleet, faults }) =>
+      workload === DRAWN.workload && rate === DRAWN.rate && fleet === DRAWN.fleet && faults === "",
   );
   const title = `${DRAWN.workload} at rate ${DRAWN.rate} on ${DRAWN.fleet} engines`;
   await Bun.write(join(docs, "routing.svg"), drawChart(drawn?.policies ?? [], title));
