@@ -30,6 +30,8 @@ interface Choice {
   readonly missing: number;
   /** The request is sent. */
   readonly begin: () => void;
+  /** Its answer has so many tokens. */
+  readonly answered: (tokens: number) => void;
   readonly costOn: (engine: ServingEngine) => number;
 }
 
@@ -75,14 +77,19 @@ const createCacheAware = (_options: unknown, { random, book: shared }: PolicyDep
     const { fixed, perToken, perStream } = speeds.prices();
     const followingMs = conversations.followingMs();
     let known = 0;
+    for (const engine of engines) known = Math.max(known, bytesOn(engine));
+    const answer = conversations.answerBefore(blocks, known);
+    // An engine that computed the last prompt of a conversation also holds its answer, which no index knows.
+    const missingOn = (engine: ServingEngine): number => {
+      const bytes = bytesOn(engine);
+      return Math.max(1, tokens - perByte * bytes - (bytes === known ? answer : 0));
+    };
 
     const costOn = (engine: ServingEngine): number => {
       const { decoding } = engine;
       const factor = engine.speed.factor();
       const wait = queueMs(engine, at, factor * perToken);
-      const bytes = bytesOn(engine);
-      if (bytes > known) known = bytes;
-      const own = factor * perToken * Math.max(1, tokens - perByte * bytes);
+      const own = factor * perToken * missingOn(engine);
       // Those who come while the engine is busy wait longer by what this request takes.
       const delayed = (own * perMs * (wait + own / 2)) / idle;
       const stalled = PRICE_OF_STALL * own * decoding;
@@ -94,16 +101,18 @@ const createCacheAware = (_options: unknown, { random, book: shared }: PolicyDep
 
     const engine = leastOf(engines, costOn, draw);
     const bytes = bytesOn(engine);
-    const missing = Math.max(1, tokens - perByte * bytes);
+    const missing = missingOn(engine);
     const ownMs = engine.speed.tokensMs(missing);
     const rule = known === 0 ? "cold" : bytes < known ? "spread" : "prefix";
-    const reason = `${Math.round(perByte * bytes)} of ${Math.round(tokens)} tokens cached, ${Math.round(queueMs(engine, at, engine.speed.tokensMs(1)))} ms queue, ${Math.round(ownMs)} ms to compute, ${describeLoad(engine)}`;
+    const reason = `${Math.round(tokens - missing)} of ${Math.round(tokens)} tokens cached, ${Math.round(queueMs(engine, at, engine.speed.tokensMs(1)))} ms queue, ${Math.round(ownMs)} ms to compute, ${describeLoad(engine)}`;
     const begin = (): void => {
       demand.took(ownMs);
       engine.work.add(at, ownMs);
       conversations.came(blocks, known, perToken * missing);
     };
-    return { plan: sight.planOn(engine, rule, reason), engine, missing, begin, costOn };
+    const answered = (output: number): void => conversations.answered(blocks, output);
+    const plan = sight.planOn(engine, rule, reason, missing);
+    return { plan, engine, missing, begin, answered, costOn };
   };
 
   return {
@@ -125,7 +134,7 @@ const createCacheAware = (_options: unknown, { random, book: shared }: PolicyDep
 
 /** Watches a request from when it is routed, so that loads and speeds are learned from what becomes of it. */
 const watch = (
-  { plan: { watcher }, engine, missing, begin }: Choice,
+  { plan: { watcher }, engine, missing, begin, answered }: Choice,
   at: number,
   isStream: boolean,
 ): RequestWatcher => {
@@ -152,6 +161,7 @@ const watch = (
     },
     tokens: (usage) => {
       outputTokens = usage.output;
+      answered(usage.output);
       watcher.tokens(usage);
     },
     ended: (outcome, elapsedMs, wasStream) => {

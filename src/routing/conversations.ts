@@ -4,6 +4,10 @@ import type { PromptBlocks } from "./prompt-blocks.ts";
 export interface Conversations {
   /** A request is sent with these blocks, of which the engines know so many bytes, and takes so long to compute. */
   readonly came: (blocks: PromptBlocks, knownBytes: number, ms: number) => void;
+  /** The answer to a request with these blocks has so many tokens: its engine holds them, too. */
+  readonly answered: (blocks: PromptBlocks, tokens: number) => void;
+  /** Tokens of the answer that a request with these blocks goes on from; 0 for one that goes on from none. */
+  readonly answerBefore: (blocks: PromptBlocks, knownBytes: number) => number;
   /** Milliseconds to compute of all that will follow a request, in the mean. */
   readonly followingMs: () => number;
 }
@@ -33,16 +37,16 @@ const blockAt = ({ count, ends }: PromptBlocks, bytes: number): number => {
  */
 export const createConversations = (): Conversations => {
   const lasts = new Int32Array(ENDS);
+  const answers = new Int32Array(ENDS);
   let followedMs = 0;
   let opened = 0;
 
-  const goesOn = (blocks: PromptBlocks, knownBytes: number): boolean => {
+  /** Where the prompt is remembered that a request goes on from. */
+  const before = (blocks: PromptBlocks, knownBytes: number): number | undefined => {
     const known = blockAt(blocks, knownBytes);
-    if (knownBytes === 0 || known + 1 >= blocks.count) return false;
+    if (knownBytes === 0 || known + 1 >= blocks.count) return undefined;
     const place = (blocks.hashes[2 * known] ?? 0) & (ENDS - 1);
-    if (lasts[place] !== blocks.hashes[2 * known + 1]) return false;
-    lasts[place] = 0;
-    return true;
+    return lasts[place] === blocks.hashes[2 * known + 1] ? place : undefined;
   };
 
   return {
@@ -53,11 +57,24 @@ export const createConversations = (): Conversations => {
       }
       followedMs *= MEMORY;
       opened *= MEMORY;
-      if (goesOn(blocks, knownBytes)) followedMs += ms;
-      else opened += 1;
+      const place = before(blocks, knownBytes);
+      if (place === undefined) opened += 1;
+      else {
+        lasts[place] = 0;
+        followedMs += ms;
+      }
       const end = 2 * blocks.count;
-      if (end > 0) lasts[(blocks.hashes[end - 2] ?? 0) & (ENDS - 1)] = blocks.hashes[end - 1] ?? 0;
+      if (end === 0) return;
+      const own = (blocks.hashes[end - 2] ?? 0) & (ENDS - 1);
+      lasts[own] = blocks.hashes[end - 1] ?? 0;
+      answers[own] = 0;
     },
+    answered: (blocks, tokens) => {
+      const end = 2 * blocks.count;
+      const own = (blocks.hashes[end - 2] ?? 0) & (ENDS - 1);
+      if (end > 0 && lasts[own] === blocks.hashes[end - 1]) answers[own] = tokens;
+    },
+    answerBefore: (blocks, knownBytes) => answers[before(blocks, knownBytes) ?? ENDS] ?? 0,
     followingMs: () => (opened === 0 ? 0 : followedMs / opened),
   };
 };

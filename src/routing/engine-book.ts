@@ -24,11 +24,15 @@ export interface Sight<Engine extends BookedEngine> {
   readonly bytesOn: (engine: Engine) => number;
   /** The same in tokens. */
   readonly cachedOn: (engine: Engine) => number;
-  /** A plan that books the request on an engine while it is there, and learns from its end. */
+  /**
+   * A plan that books the request on an engine while it is there, and learns from its end. It is booked with the tokens
+   * that the engine misses, where the policy knows better than what the blocks say.
+   */
   readonly planOn: (
     engine: Engine,
     rule: RouteRule,
     reason: string,
+    missing?: number,
   ) => SinglePlan & { readonly watcher: RequestWatcher };
 }
 
@@ -142,9 +146,9 @@ export const createEngineBook = <Extra extends object>(
       const tokens = blocks.length / ratio;
       const bytesOn = ({ place }: Account): number => (place === undefined ? 0 : (matched[place] ?? 0));
 
-      const bookOn = (engine: Account & Extra): RequestWatcher => {
+      const bookOn = (engine: Account & Extra, missing?: number): RequestWatcher => {
         const expected = bytesOn(engine);
-        const own = Math.max(1, (blocks.length - expected) / ratio);
+        const own = missing ?? Math.max(1, (blocks.length - expected) / ratio);
         const { place } = engine;
         let hasBegun = false;
 
@@ -194,9 +198,9 @@ export const createEngineBook = <Extra extends object>(
         blocks,
         bytesOn,
         cachedOn: (engine) => bytesOn(engine) / ratio,
-        planOn: (engine, rule, reason) => {
+        planOn: (engine, rule, reason, missing) => {
           const { endpoint } = candidates[list.indexOf(engine)] ?? candidates[0];
-          return { kind: "single", endpoint, rule, reason, watcher: bookOn(engine) };
+          return { kind: "single", endpoint, rule, reason, watcher: bookOn(engine, missing) };
         },
       };
     },

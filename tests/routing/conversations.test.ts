@@ -63,3 +63,19 @@ test("before the first nothing is known, and after it a few like it are presumed
   conversations.came(blocks(words("first", 1000)), 0, 100);
   expect(conversations.followingMs()).toBeWithin(100, 300);
 });
+
+test("the answer that a prompt goes on from is known, until another prompt ends alike", () => {
+  const conversations = createConversations();
+  const asked = blocks(words("asked", 2000));
+  const next = blocks(words("asked", 2000) + words("next", 3000));
+  conversations.came(asked, 0, 100);
+  expect(conversations.answerBefore(next, endOf(asked))).toBe(0);
+  conversations.answered(asked, 250);
+  expect(conversations.answerBefore(next, endOf(asked))).toBe(250);
+  expect(conversations.answerBefore(next, 0)).toBe(0);
+  expect(conversations.answerBefore(asked, endOf(asked))).toBe(0);
+  conversations.came(next, endOf(asked), 100);
+  expect(conversations.answerBefore(next, endOf(asked))).toBe(0);
+  conversations.came(asked, endOf(asked), 100);
+  expect(conversations.answerBefore(next, endOf(asked))).toBe(0);
+});
