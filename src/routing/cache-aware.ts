@@ -47,12 +47,15 @@ const MOST_BUSY = 0.9;
 const WORK_MEMORY = { fadeMs: 60_000, leastMs: 2000 };
 
 /**
- * Milliseconds until an engine has computed the prompts that it has, at so many for a token. One that is silent for
- * longer than they should have taken is taken to be silent as long again.
+ * Milliseconds until an engine has computed the prompts that it has, at so many for a token. What it has done since its
+ * last step counts half, for who comes now waits also for those who come before the next. One that is silent for longer
+ * than its prompts should have taken is taken to be silent as long again.
  */
 const queueMs = ({ waitingTokens, progress }: ServingEngine, at: number, msPerToken: number): number => {
   const workMs = Math.max(0, waitingTokens - progress.computedBy(at)) * msPerToken;
-  return progress.awaited === 0 ? workMs : Math.max(workMs, at - progress.servedAt - workMs);
+  if (progress.awaited === 0) return workMs;
+  const sinceMs = at - progress.servedAt;
+  return Math.max(workMs - sinceMs / 2, sinceMs - workMs);
 };
 
 const createCacheAware = (_options: unknown, { random, book: shared }: PolicyDeps): RoutingPolicy => {
