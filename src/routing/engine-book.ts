@@ -10,7 +10,7 @@ import type {
   SharedBook,
   SinglePlan,
 } from "./policy.ts";
-import { createPrefixIndex } from "./prefix-index.ts";
+import { createPrefixIndex, INDEX_CAPACITY, type PrefixIndex } from "./prefix-index.ts";
 import { blocksOf, type PromptBlocks } from "./prompt-blocks.ts";
 
 /** A request as it stands to each of its candidates. */
@@ -55,8 +55,6 @@ export interface Account extends EngineLoad {
   told: number | undefined;
 }
 
-/** Blocks that are remembered, of all engines: 28 MiB when all are in use. */
-const INDEX_CAPACITY = 1024 * 1024;
 /** Bytes of a token until answers have told better. */
 const BYTES_PER_TOKEN = 4;
 /** Share of each answer in what is known of bytes and tokens. */
@@ -90,7 +88,8 @@ export const createEngineBook = <Extra extends object>(
   open: (cells: EngineCells | undefined) => Extra,
   { cut = blocksOf, book }: BookOptions = {},
 ): EngineBook<Extra> => {
-  const index = createPrefixIndex({ capacity: INDEX_CAPACITY });
+  const index: PrefixIndex<number | undefined> =
+    book?.index ?? createPrefixIndex({ capacity: INDEX_CAPACITY });
   const engines = new Map<string, Account & Extra>();
   const bytesPerToken = new Map<string, number>();
   let known = new WeakMap<Candidates, readonly [Account & Extra, ...(Account & Extra)[]]>();
@@ -112,7 +111,7 @@ export const createEngineBook = <Extra extends object>(
       engine = Object.assign(account, open(cells));
       engines.set(id, engine);
     }
-    engine.place ??= index.add();
+    engine.place ??= index.add(cells?.slot);
     return engine;
   };
 

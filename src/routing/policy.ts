@@ -3,6 +3,7 @@ import type { Endpoint } from "../core/endpoint.ts";
 import type { EngineStats } from "../core/engine-stats.ts";
 import type { OptionTable, OptionValues } from "../core/option.ts";
 import type { RequestStats, RequestWatcher } from "../core/request-stats.ts";
+import type { PrefixIndex } from "./prefix-index.ts";
 import type { FindTurn } from "./turns.ts";
 
 /** What an engine computes before it can answer, and what it can find in its prefix cache. */
@@ -122,6 +123,8 @@ export type Handover = "cache" | "parameters";
 /** A book that several threads write. */
 export interface SharedBook {
   readonly find: FindCells;
+  /** What caches are likely to hold. */
+  readonly index: PrefixIndex<number | undefined>;
   /** What comes to the fleet, from each thread. */
   readonly demand: EngineCells;
 }

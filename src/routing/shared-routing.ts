@@ -9,10 +9,13 @@ import {
 import { DEMAND_CELLS } from "./demand.ts";
 import { BOOK_CELLS } from "./engine-progress.ts";
 import type { PolicyDeps, SharedBook } from "./policy.ts";
+import { INDEX_CAPACITY } from "./prefix-index.ts";
+import { allocateIndex, buryIndex, clearIndex, type IndexMemory, joinIndex } from "./shared-prefix-index.ts";
 import { allocateTurns, joinTurns } from "./turns.ts";
 
 interface BookMemory {
   readonly engines: CellsMemory;
+  readonly index: IndexMemory;
   readonly demand: CellsMemory;
 }
 
@@ -27,15 +30,18 @@ type Where = Pick<CellsMemory, "rows" | "slots">;
 
 const allocateBook = (size: Where): BookMemory => ({
   engines: allocateCells({ ...size, cells: BOOK_CELLS }),
+  index: allocateIndex(size.slots, INDEX_CAPACITY),
   demand: allocateCells({ rows: size.rows, slots: 1, cells: DEMAND_CELLS }),
 });
 
-const joinBook = ({ engines, demand }: BookMemory, seat: Seat): SharedBook => ({
+const joinBook = ({ engines, index, demand }: BookMemory, seat: Seat): SharedBook => ({
   find: joinCells(engines, seat),
+  index: joinIndex(index, seat.row),
   demand: joinCells(demand, { row: seat.row, slotOf: () => 0 })(""),
 });
 
-const buryBook = ({ engines, demand }: BookMemory, row: number): void => {
+const buryBook = ({ engines, index, demand }: BookMemory, row: number): void => {
+  buryIndex(index, row);
   clearRow(engines, row, [...Array(BOOK_CELLS).keys()]);
   clearRow(demand, row, [...Array(DEMAND_CELLS).keys()]);
 };
@@ -61,5 +67,8 @@ export const buryRouting = ({ book, prefillBook }: RoutingMemory, row: number): 
 
 /** Makes a slot ready for another engine. */
 export const clearRouting = ({ book, prefillBook }: RoutingMemory, slot: number): void => {
-  for (const { engines } of [book, prefillBook]) clearSlot(engines, slot);
+  for (const { engines, index } of [book, prefillBook]) {
+    clearSlot(engines, slot);
+    clearIndex(index, slot);
+  }
 };

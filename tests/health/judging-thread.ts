@@ -58,7 +58,7 @@ await serveThread(({ memory, row, threads, barriers, options, urls, probing }: J
   phase(1);
   clock.advance(5000);
   let probes = 0;
-  for (let round = 0; round < 8000; round += 1) {
+  for (let round = 0; round < 2000; round += 1) {
     for (const { endpoint } of candidates) {
       if (outliers.standingOf(endpoint.id).state !== "half_open") continue;
       const trial = service.begin(endpoint, pool);
