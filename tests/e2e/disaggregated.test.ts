@@ -23,15 +23,20 @@ afterAll(async () => {
   for (const engine of engines) await engine[Symbol.asyncDispose]();
 });
 
-test.each(["disaggregated_prefill", "disaggregated_prefill_orchestrated"])(
-  "%s writes exactly two routing lines for each request, one for each side",
-  async (logic) => {
+test.each([
+  ["disaggregated_prefill", 1],
+  ["disaggregated_prefill_orchestrated", 1],
+  ["disaggregated_prefill_orchestrated", 2],
+])(
+  "%s writes exactly two routing lines for each request, one for each side, with workers: %d",
+  async (logic, workers) => {
     await using router = await startRouterProcess([
       ...staticArgs(engines.map(({ url }) => ["m", url])),
       "--static-model-labels=prefill,prefill,decode,decode",
       "--prefill-model-labels=prefill",
       "--decode-model-labels=decode",
       `--routing-logic=${logic}`,
+      `--workers=${workers}`,
     ]);
     const ids = Array.from({ length: REQUESTS }, (_, index) => `request-${index}`);
     for (const [index, id] of ids.entries()) {
@@ -43,6 +48,7 @@ test.each(["disaggregated_prefill", "disaggregated_prefill_orchestrated"])(
           messages: [{ role: "user", content: "Hello" }],
           stream: index % 2 === 0,
         }),
+        keepalive: false,
       });
       expect([answer.status, await answer.text()]).toEqual([200, expect.stringContaining("chat.completion")]);
     }
