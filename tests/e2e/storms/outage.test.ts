@@ -22,6 +22,9 @@ const RISE = 2;
 /** Attempts that may come of so many requests (R3). */
 const MOST_ATTEMPTS = REQUESTS * 1.2 + 3 * SECONDS;
 
+const startEngine = async (port = 0): Promise<EngineProcess> =>
+  startEngineProcess(["--served-model-name=m", "--time-scale=0"], port);
+
 const start = async (urls: readonly string[]): Promise<RunningProcess> =>
   startRouterProcess([
     ...staticArgs(urls.map((url) => ["m", url] as const)),
@@ -41,25 +44,29 @@ interface Told {
   readonly headers: Headers;
   readonly text: string;
   readonly ms: number;
+  /** What a process that does nothing else took for an answer at the same time. */
+  readonly elsewhereMs: number;
 }
+
+const timed = async <Value>(asking: Promise<Value>): Promise<readonly [Value, number]> => {
+  const askedAt = performance.now();
+  return [await asking, performance.now() - askedAt];
+};
 
 /** Sends requests at a steady rate, whatever becomes of those before. */
 const storm = async (router: RunningProcess): Promise<readonly Told[]> => {
+  await using idle = await startEngine();
   const begin = performance.now();
   const asking = Array.from({ length: REQUESTS }, async (_, index): Promise<Told> => {
-    const dueAt = begin + (index * 1000) / A_SECOND;
-    await Bun.sleep(Math.max(0, dueAt - performance.now()));
-    const askedAt = performance.now();
-    const response = await ask(router);
-    const text = await response.text();
-    return {
-      status: response.status,
-      headers: response.headers,
-      text,
-      ms: performance.now() - askedAt,
-    };
+    await Bun.sleep(Math.max(0, begin + (index * 1000) / A_SECOND - performance.now()));
+    const answer = ask(router).then(async (response) => ({ response, text: await response.text() }));
+    const [[{ response, text }, ms], [, elsewhereMs]] = await Promise.all([
+      timed(answer),
+      timed(fetch(`${idle.url}/health`).then(async (health) => health.arrayBuffer())),
+    ]);
+    return { status: response.status, headers: response.headers, text, ms, elsewhereMs };
   });
-  return Promise.all(asking);
+  return await Promise.all(asking);
 };
 
 const attemptsOf = async (router: RunningProcess): Promise<number> =>
@@ -68,17 +75,17 @@ const attemptsOf = async (router: RunningProcess): Promise<number> =>
 /** Time within which nearly all requests have their answer (R11). */
 const SOON_MS = 50;
 
-const p99Of = (told: readonly Told[]): number =>
-  percentile(
-    told.map(({ ms }) => ms),
-    0.99,
-  );
+const p99Of = (times: readonly number[]): number => percentile(times, 0.99);
+
+/** The p99 of the answers, less what the machine made of that of a process that does nothing else. */
+const slownessOf = (told: readonly Told[]): number =>
+  p99Of(told.map(({ ms }) => ms)) - p99Of(told.map(({ elsewhereMs }) => elsewhereMs));
 
 const report = (what: string, told: readonly Told[], attempts: number): void => {
   const times = told.map(({ ms }) => ms);
   console.info(
     `${what}: ${told.length} requests in ${SECONDS} s became ${attempts} attempts of ${MOST_ATTEMPTS} allowed; ` +
-      `answered after p50 ${percentile(times, 0.5).toFixed(1)} ms, p99 ${p99Of(told).toFixed(1)} ms`,
+      `answered after p50 ${percentile(times, 0.5).toFixed(1)} ms, p99 ${p99Of(times).toFixed(1)} ms (an idle process ${p99Of(told.map(({ elsewhereMs }) => elsewhereMs)).toFixed(1)} ms)`,
   );
 };
 
@@ -86,8 +93,7 @@ describe("a total outage is not amplified, and is told at once", () => {
   test("of engines that are killed; service is back when one of them has passed its probes", async () => {
     await using children = new AsyncDisposableStack();
     const engines: EngineProcess[] = [];
-    for (let count = 0; count < ENGINES; count += 1)
-      engines.push(children.use(await startEngineProcess(["--served-model-name=m", "--time-scale=0"])));
+    for (let count = 0; count < ENGINES; count += 1) engines.push(children.use(await startEngine()));
     const router = children.use(await start(engines.map(({ url }) => url)));
     expect((await ask(router)).status).toBe(200);
     for (const { child } of engines) child.kill("SIGKILL");
@@ -104,11 +110,11 @@ describe("a total outage is not amplified, and is told at once", () => {
       expect(headers.get("retry-after")).toMatch(/^\d+$/);
       expect(headers.get("x-should-retry")).toBe("true");
     }
-    expect(p99Of(told)).toBeLessThan(SOON_MS);
+    expect(slownessOf(told)).toBeLessThan(SOON_MS);
 
     const first = engines[0];
     if (!first) throw new Error("engines were started");
-    children.use(await startEngineProcess(["--served-model-name=m", "--time-scale=0"], first.port));
+    children.use(await startEngine(first.port));
     const backAt = performance.now();
     while ((await ask(router)).status !== 200) await Bun.sleep(10);
     const tookMs = performance.now() - backAt;
@@ -141,7 +147,7 @@ describe("a total outage is not amplified, and is told at once", () => {
       report(`engines ${what}`, told, sent.length);
       expect(sent.length).toBeLessThanOrEqual(MOST_ATTEMPTS);
       expect(told.filter(({ status }) => status < 500)).toEqual([]);
-      expect(p99Of(told)).toBeLessThan(SOON_MS);
+      expect(slownessOf(told)).toBeLessThan(SOON_MS);
     },
     60_000,
   );
