@@ -52,6 +52,7 @@ const WORK_MEMORY = { fadeMs: 60_000, leastMs: 2000 };
  * than its prompts should have taken is taken to be silent as long again.
  */
 const queueMs = ({ waitingTokens, progress }: ServingEngine, at: number, msPerToken: number): number => {
+  if (waitingTokens === 0) return 0;
   const workMs = Math.max(0, waitingTokens - progress.computedBy(at)) * msPerToken;
   if (progress.awaited === 0) return workMs;
   const sinceMs = at - progress.servedAt;

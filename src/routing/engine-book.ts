@@ -140,13 +140,15 @@ export const createEngineBook = <Extra extends object>(
       const list = enginesOf(candidates);
       const given = prompt();
       const blocks = given ? cut(given) : NO_BLOCKS;
-      const matched = index.match(blocks);
       const ratio = bytesPerToken.get(model) ?? BYTES_PER_TOKEN;
       const tokens = blocks.length / ratio;
-      const bytesOn = ({ place }: Account): number => (place === undefined ? 0 : (matched[place] ?? 0));
+      let matched: Int32Array | undefined;
+      const bytesOn = ({ place }: Account): number =>
+        place === undefined ? 0 : ((matched ??= index.match(blocks))[place] ?? 0);
 
       const bookOn = (engine: Account & Extra, missing?: number): RequestWatcher => {
-        const expected = bytesOn(engine);
+        const expected =
+          matched || engine.place === undefined ? bytesOn(engine) : index.matchOn(blocks, engine.place);
         const own = missing ?? Math.max(1, (blocks.length - expected) / ratio);
         const { place } = engine;
         let hasBegun = false;

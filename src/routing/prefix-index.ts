@@ -5,6 +5,8 @@ import type { PromptBlocks } from "./prompt-blocks.ts";
 export interface PrefixMatch {
   /** Bytes of the prompt that each engine holds, by its place; read before the next call of anything. */
   readonly match: (blocks: PromptBlocks) => Int32Array;
+  /** The same of one engine, at a cost that does not depend on how many there are. */
+  readonly matchOn: (blocks: PromptBlocks, engine: number) => number;
   /** The engine computes a prompt, so that it holds all of it from now on. */
   readonly insert: (blocks: PromptBlocks, engine: number) => void;
   /** The engine does not hold what is beyond these bytes of a prompt after all. */
@@ -42,13 +44,18 @@ export const matchIn = (table: PrefixTable): PrefixMatch => {
   const entryOf = ({ hashes }: PromptBlocks, index: number, group: number): number =>
     find(hashes[2 * index] ?? 0, hashes[2 * index + 1] ?? 0, group);
 
+  /** Those of some engines of a group that hold a block. */
+  const holding = (blocks: PromptBlocks, index: number, group: number, engines: number): number => {
+    const entry = engines === 0 ? 0 : entryOf(blocks, index, group);
+    return entry === 0 ? 0 : holders(entry) & engines;
+  };
+
   const matchGroup = (blocks: PromptBlocks, group: number): void => {
     /** Of engines that hold block `low` and not block `high`, the last block that each holds. */
     const bisect = (low: number, high: number, engines: number): void => {
       if (high - low > 1) {
         const middle = (low + high) >>> 1;
-        const entry = entryOf(blocks, middle, group);
-        const right = entry === 0 ? 0 : holders(entry) & engines;
+        const right = holding(blocks, middle, group, engines);
         const left = engines & ~right;
         if (right !== 0) bisect(middle, high, right);
         if (left !== 0) bisect(low, middle, left);
@@ -57,8 +64,9 @@ export const matchIn = (table: PrefixTable): PrefixMatch => {
       const bytes = blocks.ends[low] ?? 0;
       for (let bits = engines; bits !== 0; bits &= bits - 1) matched[firstOf(group, bits)] = bytes;
     };
-    const engines = table.live(group);
-    if (engines !== 0) bisect(-1, blocks.count, engines);
+    // Most groups of a large fleet hold no part of it, and that is told by its first block.
+    const engines = holding(blocks, 0, group, table.live(group));
+    if (engines !== 0) bisect(0, blocks.count, engines);
   };
 
   return {
@@ -66,8 +74,21 @@ export const matchIn = (table: PrefixTable): PrefixMatch => {
       const groups = table.groups();
       if (groups * GROUP > matched.length) matched = new Int32Array(2 * groups * GROUP);
       else matched.fill(0);
-      for (let group = 0; group < groups; group += 1) matchGroup(blocks, group);
+      for (let group = 0; blocks.count > 0 && group < groups; group += 1) matchGroup(blocks, group);
       return matched;
+    },
+
+    matchOn: (blocks, engine) => {
+      const group = engine >>> 5;
+      const engines = table.live(group) & (1 << (engine & 31));
+      let low = -1;
+      let high = blocks.count;
+      // The first block first: without it the engine holds nothing.
+      for (let index = 0; high - low > 1; index = (low + high) >>> 1) {
+        if (holding(blocks, index, group, engines) !== 0) low = index;
+        else high = index;
+      }
+      return blocks.ends[low] ?? 0;
     },
 
     insert: (blocks, engine) => {

@@ -44,7 +44,7 @@ export const joinIndex = (memory: IndexMemory, row: number): PrefixIndex<number 
   const exclusively = joinLock(memory.numbers, LOCK, row);
   const written = memory.numbers.subarray(LOCK + 1);
   const table = createPrefixTable({ ...memory, capacity: memory.table.length / WORDS - 1 });
-  const { match, insert, truncate } = matchIn(table);
+  const { match, matchOn, insert, truncate } = matchIn(table);
   const within = <Result>(task: () => Result): Result =>
     exclusively(() => {
       table.load(written);
@@ -78,6 +78,7 @@ export const joinIndex = (memory: IndexMemory, row: number): PrefixIndex<number 
       if (table.isLive(slot)) within(() => close(slot));
     },
     match: (blocks) => within(() => match(blocks)),
+    matchOn: (blocks, slot) => within(() => matchOn(blocks, slot)),
     insert: (blocks, slot) =>
       within(() => {
         if (table.isLive(slot)) insert(blocks, slot);

@@ -12,7 +12,10 @@ const engines = (index: PrefixIndex, count: number): readonly number[] =>
 
 /** Blocks that each engine holds of a prompt. */
 const held = (index: PrefixIndex, letters: string, places: readonly number[]): readonly number[] => {
-  const matched = index.match(prompt(letters));
+  const blocks = prompt(letters);
+  const matched = Array.from(index.match(blocks));
+  // What is asked of one engine alone is the same.
+  for (const place of places) expect(index.matchOn(blocks, place)).toBe(matched[place] ?? 0);
   return places.map((place) => (matched[place] ?? 0) / 64);
 };
 
