@@ -20,9 +20,9 @@ import type { Cell } from "./routing-standing.ts";
 const usage = `Usage: npm run docs:routing [-- options]
 
 Options:
-  --requests <count>   requests of each run (2500)
+  --requests <count>   requests of each run (1500)
   --seeds <count>      runs of each policy in each cell (3)
-  --first-seed <n>     of these (101): policies are tuned on the seeds from 1 on, and judged on others
+  --first-seed <n>     of these (201): policies are tuned on the seeds from 1 on, and judged on others
   --workloads <names>  comma-separated (all); others than all are printed, not written
   --policies <names>   comma-separated (all); others than all are printed, not written
 `;
@@ -89,9 +89,9 @@ const play = async (cell: Plan, { requests, seeds, policies: names }: Effort): P
 const main = async (): Promise<number> => {
   const { values } = parseArgs({
     options: {
-      requests: { type: "string", default: "2500" },
+      requests: { type: "string", default: "1500" },
       seeds: { type: "string", default: "3" },
-      "first-seed": { type: "string", default: "101" },
+      "first-seed": { type: "string", default: "201" },
       workloads: { type: "string" },
       policies: { type: "string" },
       help: { type: "boolean", default: false },
