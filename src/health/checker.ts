@@ -19,7 +19,7 @@ interface CheckerOptions<Subject extends Target> {
   readonly targets: () => readonly Subject[];
   /** One probe; a rejection is a failure. It must end when the signal aborts. */
   readonly probe: (target: Subject, signal: AbortSignal) => Promise<Finding>;
-  /** Whether a target that let a probe time out is busy rather than dead. */
+  /** Whether a target that lets a probe time out is busy rather than dead; no when the signal aborts before it is known. */
   readonly isBusy: (target: Subject, signal: AbortSignal) => Promise<boolean>;
   readonly intervalMs: number;
   readonly timeoutMs: number;
@@ -102,12 +102,19 @@ export const createChecker = <Subject extends Target>(
     using _timer = clock.after(timeoutMs, () =>
       deadline.abort(new Error(`no answer in ${timeoutMs / 1000} s`)),
     );
-    const finding = await probe(target, AbortSignal.any([stop.signal, deadline.signal])).catch(
-      (error: unknown): Finding => ({ verdict: "fail", reason: whyNoAnswer(error) }),
-    );
+    const signal = AbortSignal.any([stop.signal, deadline.signal]);
+    let busy: Promise<boolean> | undefined;
+    // Both questions end together: whoever is dead is to be known as dead in the time of one.
+    using _half = clock.after(timeoutMs / 2, () => {
+      busy = isBusy(target, signal);
+    });
+    const finding = await probe(target, signal).catch((error: unknown): Finding => ({
+      verdict: "fail",
+      reason: whyNoAnswer(error),
+    }));
     if (stop.signal.aborted || lag.hasLaggedSince(startedAt)) return undefined;
     const isLate = finding.verdict === "fail" && deadline.signal.aborted;
-    return isLate && (await isBusy(target, stop.signal)) ? undefined : finding;
+    return isLate && (await busy) === true ? undefined : finding;
   };
 
   /** What was let in again by others is held as long as what its probes let in. */

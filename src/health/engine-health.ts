@@ -79,15 +79,13 @@ export const createEngineHealth = ({ liveness, models }: HealthOptions, deps: He
   const { returnedAt, onReached } = deps;
   const parts = new AsyncDisposableStack();
 
-  const isBusy =
-    ({ timeoutMs }: Check) =>
-    async ({ id, url }: { readonly id: string; readonly url: string }, signal: AbortSignal) => {
-      const dataAt = lastDataAt(id);
-      if (dataAt === undefined || clock.monotonic() - dataAt >= BUSY_MS) return false;
-      const deadline = new AbortController();
-      using _timer = clock.after(timeoutMs, () => deadline.abort());
-      return await reach(url, AbortSignal.any([signal, deadline.signal]));
-    };
+  const isBusy = async (
+    { id, url }: { readonly id: string; readonly url: string },
+    signal: AbortSignal,
+  ): Promise<boolean> => {
+    const dataAt = lastDataAt(id);
+    return dataAt !== undefined && clock.monotonic() - dataAt < BUSY_MS && (await reach(url, signal));
+  };
 
   const watchEngines = ({ path, ...check }: LivenessCheck): Checker => {
     const probe = probeLiveness(path, { fetch, apiKey });
@@ -102,7 +100,7 @@ export const createEngineHealth = ({ liveness, models }: HealthOptions, deps: He
           return finding;
         },
         returnedAt: ({ id }) => returnedAt?.(id),
-        isBusy: isBusy(check),
+        isBusy,
         onChange: ({ url }, isUp, reason) => {
           if (isUp) log.info(`Engine ${url} is healthy again and gets requests`);
           else log.warning(`Engine ${url} is unhealthy and gets no requests until it recovers: ${reason}`);
@@ -132,7 +130,7 @@ export const createEngineHealth = ({ liveness, models }: HealthOptions, deps: He
         states,
         targets: servedModels,
         probe: probeModel({ fetch, apiKey }),
-        isBusy: isBusy(check),
+        isBusy,
         onChange: ({ url, model }, isUp, reason) => {
           const what = `Model ${model} on ${url}`;
           if (isUp) log.info(`${what} is healthy again and gets requests`);

@@ -20,8 +20,8 @@ if (whyNot !== undefined) console.info(`what happens to packets is not tested: $
 
 /** A silence after which a host is asked for a fresh connection, and the time that it has for that. */
 const CONNECT_MS = 2000;
-/** Three probes, the first within six seconds: two seconds each, and as many for the question whether the host is there. */
-const FALL_MS = 6000 + 3 * 4000;
+/** Three probes of two seconds each, the first within six seconds. */
+const FALL_MS = 6000 + 3 * 2000;
 /** Until a request that waits is sent elsewhere, and a stream is cut: a silence, and then a connection that goes unanswered. */
 const MOVED_MS = 2 * CONNECT_MS + 2000;
 const CUT_MS = 5 * CONNECT_MS + 3000;
