@@ -12,6 +12,7 @@ import { SESSION_HEADER } from "../../src/simulate/simulation.ts";
 import { workloads } from "../../src/simulate/workloads/catalog.ts";
 import { freePorts, startChild } from "./child.ts";
 import { playWorkload } from "./play-workload.ts";
+import { describeRanking, type Outcome } from "./ranking.ts";
 
 // Plays a workload of `vllm-router simulate` over real HTTP: against simulated engines behind the router, beside the
 // simulation of the same, or against any router that is there already.
@@ -134,6 +135,7 @@ const main = async (): Promise<number> => {
     playWorkload(createWorkload(Number(values.seed)), { url, model, timeScale, ttftLimitMs: TTFT_LIMIT_MS });
   const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
+  const outcomes: Outcome[] = [];
   let failures = 0;
   for (const policy of values.url === undefined ? values.policies.split(",") : ["the router"]) {
     await using children = new AsyncDisposableStack();
@@ -163,7 +165,10 @@ const main = async (): Promise<number> => {
     say(`  requests were sent ${lagMs.toFixed(1)} ms late in the mean; ${errors.length} failed`);
     for (const error of errors.slice(0, 3)) say(`  ${error}`);
     failures += errors.length;
+    const expected = simulated[0]?.runs[0];
+    if (expected) outcomes.push({ policy, real: measures.ttftMeanMs, simulated: expected.ttftMeanMs });
   }
+  if (outcomes.length > 1) say(describeRanking(outcomes));
   return failures === 0 ? 0 : 1;
 };
 
