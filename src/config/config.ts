@@ -186,7 +186,8 @@ export const parseConfig = ({
       maxReroutes: values.maxInstanceFailoverRerouteAttempts,
       deadlines: deadlinesOf(values),
       requestStatsWindowSeconds: values.requestStatsWindow,
-      countsStreams: values.countStreamUsage,
+      // A recording lacks what is not counted.
+      countsStreams: values.countStreamUsage || values.recordTrace !== undefined,
       answerFields: {
         endpoint: values.endpointHeader,
         reason: values.reasonHeader,

@@ -10,18 +10,31 @@ import { lendPlatform } from "./lent.ts";
 
 const newPath = (): string => join(mkdtempSync(join(tmpdir(), "trace-")), "trace.jsonl");
 
-/** Serves with `--record-trace`, sends chats to an engine, and ends. */
-const serve = async (path: string, bodies: readonly object[]) => {
-  await using engine = startEngine({ servedModelName: ["m"], timeScale: 0 });
+/** One engine prefills, the other answers. */
+const divided = [
+  "--routing-logic=disaggregated_prefill_orchestrated",
+  "--static-model-labels=p,d",
+  "--prefill-model-labels=p",
+  "--decode-model-labels=d",
+];
+
+/** Serves two engines with `--record-trace`, sends chats to them, and ends. */
+const serve = async (
+  path: string,
+  bodies: readonly object[],
+  routing: readonly string[] = ["--routing-logic=roundrobin"],
+) => {
+  await using one = startEngine({ servedModelName: ["m"], timeScale: 0 });
+  await using other = startEngine({ servedModelName: ["m"], timeScale: 0 });
   const lent = lendPlatform({ createFile: createFileWriter });
   const flags = ["--host=127.0.0.1", "--port=0", "--drain-delay-seconds=0", `--record-trace=${path}`];
   const ended = runCli(
     [
       ...flags,
       "--service-discovery=static",
-      "--routing-logic=roundrobin",
-      `--static-backends=${engine.url}`,
-      "--static-models=m",
+      `--static-backends=${one.url},${other.url}`,
+      "--static-models=m,m",
+      ...routing,
     ],
     lent.platform,
   );
@@ -62,6 +75,20 @@ describe("--record-trace", () => {
     expect(text).not.toContain("canary");
     // Nobody but its owner reads how much is asked, and when.
     expect(statSync(path).mode & 0o777).toBe(0o600);
+  });
+
+  test("of one that two engines serve is one request, as long as the client's and with the whole answer", async () => {
+    const [plain, two] = [newPath(), newPath()];
+    const asked = [chat("What is a canary?"), { ...chat("And a wren?"), stream: true }];
+    await serve(plain, asked);
+    await serve(two, asked, divided);
+    const lengths = (path: string) =>
+      parseTrace(readFileSync(path, "utf8")).map(({ promptTokens, outputTokens }) => [
+        promptTokens,
+        outputTokens,
+      ]);
+    expect(lengths(two)).toEqual(lengths(plain));
+    expect(lengths(two)).toHaveLength(2);
   });
 
   test("overwrites nothing, and serves all the same", async () => {

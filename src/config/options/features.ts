@@ -45,7 +45,7 @@ export const featureOptions = {
     argument: "<file>",
     schema: text,
     atStart: true,
-    help: "New file in which up to 1,000,000 requests are recorded for vllm-router simulate: times, lengths and salted hashes, nothing of what they say.",
+    help: "New file in which up to 1,000,000 requests are recorded for vllm-router simulate: times, lengths and salted hashes, nothing of what they say. Streams are asked for their usage, as with --count-stream-usage.",
   },
   countStreamUsage: {
     group: "Statistics",
