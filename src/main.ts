@@ -22,6 +22,7 @@ import {
 } from "./platform.ts";
 import { planStart } from "./reexec.ts";
 import type { ThreadDoor } from "./core/thread.ts";
+import { sentError } from "./workers/sent-error.ts";
 import type { FromWorker, ToWorker, WorkerSetup } from "./workers/messages.ts";
 
 const fail = (message: string): void => console.error(`vllm-router: error: ${message}`);
@@ -100,7 +101,7 @@ const run = async (): Promise<number> => {
 const work = async ({ setup, ...door }: ThreadDoor): Promise<void> => {
   const post = (message: FromWorker): void => door.post(message);
   const given = setup as WorkerSetup;
-  const fault = (error: unknown): void => post({ kind: "fault", error });
+  const fault = (error: unknown): void => post({ kind: "fault", error: sentError(error) });
   process.on("unhandledRejection", fault);
   process.on("uncaughtException", fault);
   const { runWorker } = await import("./cli/work.ts");

@@ -67,7 +67,7 @@ export type FromWorker =
   | { readonly kind: "refused"; readonly reason: string }
   /** Whole lines of the log. */
   | { readonly kind: "lines"; readonly stream: "stdout" | "stderr"; readonly text: string }
-  | { readonly kind: "fault"; readonly error: unknown }
+  | { readonly kind: "fault"; readonly error: Error }
   | { readonly kind: "ask"; readonly asked: Asked }
   /** The client of a request is gone. */
   | { readonly kind: "left"; readonly id: number }

@@ -144,6 +144,7 @@ export const createWorkers = (
   const startRow = (row: number, port: number): Worker => {
     void publish();
     const answering = createAnswering({
+      onFault,
       inside: async (request, server) => nowFollowed().control.inside(request, server),
       tell: (answer) => {
         // What an answer tells of holds in every worker for whoever has read it.

@@ -7,7 +7,13 @@ import { settle } from "../support/clock.ts";
 
 /** A worker that asks, and the control plane that answers by `inside`; messages are copied as between threads. */
 const connect = (inside: Entrance) => {
-  const answering = createAnswering({ inside, tell: (answer) => asking.told(structuredClone(answer)) });
+  const faults: unknown[] = [];
+  const onFault = (error: unknown): void => void faults.push(error);
+  const answering = createAnswering({
+    inside,
+    onFault,
+    tell: (answer) => asking.told(structuredClone(answer)),
+  });
   const asking = createAsking({
     ask: (asked) => answering.ask(structuredClone(asked)),
     leave: answering.left,
@@ -28,7 +34,7 @@ const connect = (inside: Entrance) => {
   };
   const ask = async (path: string, init: RequestInit = {}): Promise<Response> =>
     app(new Request(`http://router${path}`, init), { requestId: "r-1", client });
-  return { ask, answering, leaving, silence };
+  return { ask, answering, leaving, silence, faults };
 };
 
 describe("what a worker has answered by the control plane", () => {
@@ -91,6 +97,17 @@ describe("what a worker has answered by the control plane", () => {
     expect(await answer.catch(String)).toContain("The client left.");
     expect(signal.aborted).toBe(true);
     expect(silence).toEqual(["allowed", "limited"]);
+  });
+
+  test("is an internal error where it breaks off: nobody waits for what does not come", async () => {
+    const { ask, faults } = connect(async () => {
+      const body = new ReadableStream({ start: (controller) => controller.error(new Error("a defect")) });
+      return new Response(body);
+    });
+    const response = await ask("/metrics");
+    expect(response.status).toBe(500);
+    expect(response.headers.get("x-request-id")).toBe("r-1");
+    expect(faults.map(String)).toEqual(["Error: a defect"]);
   });
 
   test("is given up where the whole worker is gone", async () => {
