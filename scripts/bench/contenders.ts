@@ -4,14 +4,14 @@ import { freePorts } from "./child.ts";
 import { findHaproxy, haproxyConfig } from "./haproxy.ts";
 import { findNginx, nginxConfig } from "./nginx.ts";
 import { pythonWith, type RustRouter, rustRouters } from "./rust-routers.ts";
-import { byEngineCount, byPolicy, executable, rivals, staticFlags } from "./own-routers.ts";
+import { byEngineCount, byPolicy, byWorkerCount, executable, rivals, staticFlags } from "./own-routers.ts";
 
 /** Something that relays, to be compared with others: a row of the benchmark. */
 export interface Contender {
   readonly name: string;
   readonly summary: string;
   /** Those that are measured together where none are named; among the rivals where absent, and "start" only there. */
-  readonly set?: "policies" | "endpoints" | "start";
+  readonly set?: "policies" | "endpoints" | "workers" | "start";
   /** How many engines it stands in front of: two where absent. */
   readonly engines?: number;
   readonly launch: (setup: Setup) => Promise<Launch>;
@@ -57,8 +57,8 @@ export const PYTHON = "python-router";
 /** The contender that added latencies are counted from. */
 export const DIRECT = "direct";
 
-/** Sets of contenders: the rivals of the router, its policies, fleets of several sizes, and what the targets ask. */
-export const sets = ["rivals", "policies", "endpoints", "targets"] as const;
+/** Sets of contenders: the rivals of the router, its policies, fleets of several sizes, workers, and what the targets ask. */
+export const sets = ["rivals", "policies", "endpoints", "workers", "targets"] as const;
 
 const inAllSets: ReadonlySet<string> = new Set([FLOOR, DIRECT, ROUTER]);
 const askedForByTargets: ReadonlySet<string> = new Set([ROUTER, PREFIX_AWARE, LARGE_FLEET]);
@@ -154,5 +154,6 @@ export const contenders: readonly Contender[] = [
   },
   ...byPolicy,
   ...byEngineCount,
+  ...byWorkerCount,
   executable,
 ];

@@ -74,6 +74,14 @@ export const byEngineCount: readonly Contender[] = [8, 100, 1000].map((engines) 
   launch: router(...session),
 }));
 
+/** The router with one worker and with more. */
+export const byWorkerCount: readonly Contender[] = [1, 2, 4].map((workers) => ({
+  name: `router-workers-${workers}`,
+  summary: `vllm-router, session routing, --workers ${workers}`,
+  set: "workers",
+  launch: router(...session, "--workers", String(workers)),
+}));
+
 /** The compiled router, whose start is another than that of the source. */
 export const executable: Contender = {
   name: "router-executable",

@@ -78,7 +78,7 @@ describe("the command line of the benchmark", () => {
   });
 
   test.each([
-    [["--set", "all"], "--set: there is no all; there are rivals, policies, endpoints, targets"],
+    [["--set", "all"], "--set: there is no all; there are rivals, policies, endpoints, workers, targets"],
     [["--contenders", "bare,traefik"], "--contenders: there is no traefik; there are direct, bare,"],
     [["--workloads", "json"], "--workloads: there is no json; there are json-1k, stream-64"],
     [["--rounds", "1.5"], "--rounds: 1.5 is not a whole number"],
