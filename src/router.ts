@@ -105,6 +105,8 @@ export interface Router extends AsyncDisposable {
   readonly view: () => EngineView;
   /** Has an engine probed at once to which no connection could be made. */
   readonly suspect: (endpointId: string) => void;
+  /** Takes in now what has changed of engines, and not with the next request. */
+  readonly catchUp: () => void;
   /** Ends the requests that are under way, those of routers that it took over from included, with an error. */
   readonly cut: () => void;
   /** Looks at the files of keys. */
@@ -234,6 +236,7 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
     inside: front.open(app, { isLetIn: true }),
     view: engines.view,
     suspect: engines.suspect,
+    catchUp: fleet.catchUp,
     admin: front.open(createApp("admin", { ...routes, explain })),
     cut: front.cut,
     lookAtKeys: front.lookAtKeys,

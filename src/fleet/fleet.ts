@@ -29,6 +29,8 @@ export interface Fleet extends EngineGroup {
   /** Those that compute prompts for others; none where there are no roles. */
   readonly prefill: EngineGroup;
   readonly find: (endpointId: string) => Endpoint | undefined;
+  /** Takes in now what has changed, and not with the next question. */
+  readonly catchUp: () => void;
   readonly counts: () => EngineCounts;
   readonly stateOf: (endpointId: string) => EngineState;
   /** A sleeping engine gets no requests until it wakes. */
@@ -166,6 +168,7 @@ export const createFleet = (
     get endpoints() {
       return discovery.endpoints;
     },
+    catchUp: () => void current(),
     find: (endpointId) => current().byId.get(endpointId),
     counts: () => {
       const { counts, routable } = current();

@@ -25,6 +25,8 @@ export interface Court {
   readonly changed: () => void;
   /** A number for a probe that no other one has. */
   readonly nextProbe: () => number;
+  /** Whether this thread says who has come: one that looks at engines only now and then takes all for new. */
+  readonly isFirst: boolean;
 }
 
 /** Whether no connection could be made to an engine when it was ejected. */
@@ -47,6 +49,7 @@ export const createCourt = (): Court => {
       version += 1;
     },
     nextProbe: () => (probes += 1),
+    isFirst: true,
   };
 };
 
@@ -88,6 +91,7 @@ export const joinCourt = ({ numbers, state, rows }: CourtMemory, seat: Seat): Co
       probes += 1;
       return probes * MAX_ROWS + seat.row;
     },
+    isFirst: seat.row === 0,
   };
 };
 

@@ -86,9 +86,6 @@ interface OutlierDeps {
 
 const full: Standing = { state: "serving", weight: 1, isOpen: true, isReachable: true };
 
-/** Within so long several threads come to know of the same engine. */
-const SAME_MS = 1000;
-
 /** A request of which nothing is made. */
 export const unjudged: Trial = { isBeside: false, answered: () => {}, end: () => {} };
 
@@ -251,12 +248,11 @@ export const createOutliers = (
       const now = clock.monotonic();
       engines.keepOnly(next.endpoints);
       // Whoever comes in the first moments belongs to those that the router started with.
-      const isRunning = hasSeen && now - createdAt >= slowStartMs;
+      const isRunning = court.isFirst && hasSeen && now - createdAt >= slowStartMs;
       for (const [id, { url }] of next.endpoints) {
         const judged = engines.of(id, url);
         if (!isRunning || !next.able.has(id) || lineup.able.has(id) || engines.isOut(id)) continue;
-        // Of several threads the first one to see it counts.
-        if (now - (slowSince(judged) ?? Number.NEGATIVE_INFINITY) > SAME_MS) slowDown(judged, now);
+        slowDown(judged, now);
       }
       lineup = next;
       hasSeen = true;

@@ -34,7 +34,7 @@ interface WorkersDeps {
 }
 
 /** The router of the control plane: what it knows is what the workers serve by, and it answers what they do not. */
-type Control = Pick<Router, "inside" | "view" | "suspect">;
+type Control = Pick<Router, "inside" | "view" | "catchUp" | "suspect">;
 
 /** Threads that serve requests on one port. Disposing it ends them, whatever they do. */
 export interface Workers extends AsyncDisposable {
@@ -106,7 +106,13 @@ export const createWorkers = (
   );
   let lastTold: Promise<void> = Promise.resolve();
 
-  const look = (): ViewChange | undefined => writer.look(nowFollowed().control.view(), places.now());
+  const look = (): ViewChange | undefined => {
+    const { control } = nowFollowed();
+    const change = writer.look(control.view(), places.now());
+    // Whoever comes gets its share bit by bit from now on, in all workers.
+    if (change) control.catchUp();
+    return change;
+  };
   /** Resolves when all serve by what is known now. */
   const tell = async (change: ViewChange, next?: Next): Promise<void> => {
     const { version } = writer.state().places;

@@ -118,35 +118,41 @@ describe("one of three engines under load", () => {
 });
 
 describe("half of the engines come back together", () => {
-  test("and get their share bit by bit", async () => {
-    const SLOW_START_S = 5;
-    const engines = await Promise.all(Array.from({ length: 4 }, async () => startEngine()));
-    await using running = new AsyncDisposableStack();
-    for (const engine of engines) running.use(engine);
-    const [first, second, third, fourth] = engines;
-    if (!first || !second || !third || !fourth) throw new Error("four engines were started");
-    const router = running.use(await startOver(engines, [`--slow-start-secs=${SLOW_START_S}`]));
-    // Whoever comes before belongs to the start.
-    await Bun.sleep(SLOW_START_S * 1000);
-    for (const engine of [first, second]) engine.child.kill("SIGSTOP");
-    for (const { url } of [first, second])
-      await router.child.until(new RegExp(`WARNING: Engine ${url} is unhealthy`));
-    expect(await chat(router)).toBe(200);
-    for (const engine of [first, second]) engine.child.kill("SIGCONT");
-    for (const { url } of [first, second])
-      await router.child.until(new RegExp(`INFO: Engine ${url} is healthy again`));
-    expect(await stateOf(router, first)).toBe("slow_start");
-    expect(await stateOf(router, third)).toBe("serving");
-    const served = async (): Promise<number> =>
-      (await first.state()).finished + (await second.state()).finished;
-    const before = await served();
-    for (let count = 0; count < 40; count += 1) expect(await chat(router)).toBe(200);
-    // Of 20 that were their full share.
-    expect((await served()) - before).toBeLessThan(15);
-    while ((await stateOf(router, first)) !== "serving" || (await stateOf(router, second)) !== "serving")
-      await Bun.sleep(50);
-    const then = await served();
-    for (let count = 0; count < 100; count += 1) expect(await chat(router)).toBe(200);
-    expect((await served()) - then).toBe(50);
-  }, 60_000);
+  test.each([1, 2])(
+    "and get their share bit by bit, with workers: %d",
+    async (workers) => {
+      const SLOW_START_S = 5;
+      const engines = await Promise.all(Array.from({ length: 4 }, async () => startEngine()));
+      await using running = new AsyncDisposableStack();
+      for (const engine of engines) running.use(engine);
+      const [first, second, third, fourth] = engines;
+      if (!first || !second || !third || !fourth) throw new Error("four engines were started");
+      const router = running.use(
+        await startOver(engines, [`--slow-start-secs=${SLOW_START_S}`, `--workers=${workers}`]),
+      );
+      // Whoever comes before belongs to the start.
+      await Bun.sleep(SLOW_START_S * 1000);
+      for (const engine of [first, second]) engine.child.kill("SIGSTOP");
+      for (const { url } of [first, second])
+        await router.child.until(new RegExp(`WARNING: Engine ${url} is unhealthy`));
+      expect(await chat(router)).toBe(200);
+      for (const engine of [first, second]) engine.child.kill("SIGCONT");
+      for (const { url } of [first, second])
+        await router.child.until(new RegExp(`INFO: Engine ${url} is healthy again`));
+      expect(await stateOf(router, first)).toBe("slow_start");
+      expect(await stateOf(router, third)).toBe("serving");
+      const served = async (): Promise<number> =>
+        (await first.state()).finished + (await second.state()).finished;
+      const before = await served();
+      for (let count = 0; count < 40; count += 1) expect(await chat(router)).toBe(200);
+      // Of 20 that were their full share.
+      expect((await served()) - before).toBeLessThan(15);
+      while ((await stateOf(router, first)) !== "serving" || (await stateOf(router, second)) !== "serving")
+        await Bun.sleep(50);
+      const then = await served();
+      for (let count = 0; count < 100; count += 1) expect(await chat(router)).toBe(200);
+      expect((await served()) - then).toBe(50);
+    },
+    60_000,
+  );
 });

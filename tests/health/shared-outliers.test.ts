@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { allocateCourt, buryCourt } from "../../src/health/court.ts";
-import type { Ending, Outliers } from "../../src/health/outliers.ts";
+import type { Ending, Lineup, Outliers } from "../../src/health/outliers.ts";
 import { createTestLog } from "../discovery/engines.ts";
 import { createTestClock } from "../support/clock.ts";
 import { inThreads } from "../support/threads.ts";
@@ -26,11 +26,12 @@ const start = () => {
   );
   const ids = ["e0", "e1", "e2", "e3"];
   const endpoint = (id: string) => ({ id, url: `http://${id}`, models: ["m"], addedAt: 0 });
-  see({
+  const lineupOf = (able: readonly string[]): Lineup => ({
     endpoints: new Map(ids.map((id) => [id, endpoint(id)])),
-    able: new Set(ids),
-    pools: [ids],
+    able: new Set(able),
+    pools: [able],
   });
+  see(lineupOf(ids));
   clock.advance(60_000);
   const at = (row: number): Outliers => {
     const thread = threads[row];
@@ -44,7 +45,7 @@ const start = () => {
     trial.end(ending);
   };
   const states = (id = "e0"): readonly string[] => threads.map(({ standingOf }) => standingOf(id).state);
-  return { clock, lines, ejections, memory, at, begin, send, states };
+  return { clock, lines, ejections, memory, at, begin, send, states, lineupOf };
 };
 
 describe("an engine that several threads judge", () => {
@@ -115,6 +116,20 @@ describe("an engine that several threads judge", () => {
     buryCourt(memory, 2);
     expect(at(0).standingOf("e0").isOpen).toBe(true);
     expect(begin(1).isBeside).toBe(false);
+  });
+
+  test("gets its share bit by bit when it comes, from when the first thread sees it and whenever the others do", () => {
+    const { clock, at, states, lineupOf } = start();
+    const before = lineupOf(["e0", "e1"]);
+    const after = lineupOf(["e0", "e1", "e2"]);
+    for (const row of [0, 1, 2]) at(row).see(before);
+    at(1).see(after);
+    expect(states("e2")).toEqual(["serving", "serving", "serving"]);
+    at(0).see(after);
+    expect(states("e2")).toEqual(["slow_start", "slow_start", "slow_start"]);
+    clock.advance(30_000);
+    at(2).see(after);
+    expect(states("e2")).toEqual(["serving", "serving", "serving"]);
   });
 
   test("can be judged although a thread died that was about to", () => {
