@@ -111,7 +111,8 @@ export const createEngineBook = <Extra extends object>(
       engine = Object.assign(account, open(cells));
       engines.set(id, engine);
     }
-    engine.place ??= index.add(cells?.slot);
+    // Where others share the index, one of them may have taken the engine for gone while this thread did not look.
+    if (book || engine.place === undefined) engine.place = index.add(cells?.slot);
     return engine;
   };
 

@@ -28,7 +28,8 @@ const start = (logic: RoutingLogic) => {
       plan,
       all,
       keepOnly: policy.keepOnly,
-      explain: (request = requestWith()) => policy.explain?.(request, all),
+      explain: (request = requestWith(), candidates: Candidates = all) =>
+        policy.explain?.(request, candidates),
     };
   };
   const seat = (row: number) => ({ row, slotOf: (id: string) => slots.get(id) });
@@ -172,6 +173,24 @@ describe("books that several threads write", () => {
     };
     expect(costs([0])).toBeGreaterThan(costs([]));
     expect(costs([0, 1])).toBeGreaterThan(costs([0]));
+  });
+
+  test("know again what an engine holds that was gone, although a thread did not see it go", () => {
+    const { at } = start("cacheaware");
+    const prompt = promptAt("x".repeat(4000));
+    const matchedBy = (row: number): number =>
+      at(row).explain(prompt, candidatesAt(["http://a"]))?.standings?.[0]?.matchedTokens ?? 0;
+    const send = (row: number): void => {
+      at(row)
+        .plan(prompt, candidatesAt(["http://a"]))
+        .watcher?.began();
+    };
+    send(1);
+    expect(Math.min(matchedBy(0), matchedBy(2))).toBeGreaterThan(800);
+    at(0).keepOnly?.(new Set());
+    expect(matchedBy(1)).toBe(0);
+    send(1);
+    expect([matchedBy(1), matchedBy(2)].every((tokens) => tokens > 800)).toBe(true);
   });
 
   test("begin anew with an engine that has another slot", () => {
