@@ -7,10 +7,10 @@ import { promises } from "./promises.ts";
 import { surroundingFaults } from "./surrounding-faults.ts";
 
 const tables = [
-  ["R", 20, promises],
+  ["R", 21, promises],
   ["U", 30, engineFaults],
   ["C", 15, clientFaults],
-  ["P", 19, surroundingFaults],
+  ["P", 20, surroundingFaults],
 ] as const;
 
 test.each(tables)("every %s has its row", (letter, count, rows) => {

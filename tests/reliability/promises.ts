@@ -149,4 +149,17 @@ export const promises: Readonly<Record<string, Row>> = {
     what: "The same source makes the same executable, byte for byte, in any folder.",
     tests: ["e2e/build.test.ts: gives the same bytes from another folder"],
   },
+  R21: {
+    what: "Several workers are one router: limits, turns, load, sessions, ejections, caches and counts hold over all of them.",
+    tests: [
+      "e2e/workers.test.ts: let in as many as may be let in, together and to each engine, and everybody has a turn",
+      "e2e/workers.test.ts: count as one: every request is in /metrics once, and nothing is left of it",
+      "e2e/workers-routing.test.ts: to the engine that has least from both of them",
+      "e2e/workers-routing.test.ts: the cache that holds a prompt, whichever of them has sent its beginning",
+      "admission/shared-admission.test.ts: threads that ask at once are never let in by more than may be",
+      "health/shared-outliers.test.ts: threads that judge at once eject each engine once and no more than may be",
+      "metrics/thread-states.test.ts: is told as one router would that had all requests",
+    ],
+    missing: "Retries are limited for each worker by what it serves itself.",
+  },
 };

@@ -122,4 +122,15 @@ export const surroundingFaults: Readonly<Record<string, Row>> = {
     tests: ["discovery/kubernetes.test.ts: is labelled, and every other router learns of it by the label"],
     missing: "They share nothing else; budgets and limits hold for each.",
   },
+  P20: {
+    what: "a worker crashes or hangs",
+    tests: [
+      "e2e/workers.test.ts: is replaced; only its own streams are lost, and nothing of them stays in the accounts",
+      "e2e/workers.test.ts: gives its places back: who waits in another one is let in",
+      "workers/kept-worker.test.ts: is ended when it gives no sign of life, and not before",
+      "health/shared-outliers.test.ts: is probed again when the thread died in which its probe was",
+      "routing/shared-prefix-index.test.ts: is empty and usable when a thread died that was writing",
+      "stats/shared-ledger.test.ts: what a thread had under way when it died is taken out",
+    ],
+  },
 };
