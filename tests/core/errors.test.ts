@@ -30,7 +30,7 @@ test("an error keeps its code and cause, and shows as OpenAI's error object with
   expect(openAiError(error)).toEqual({
     error: {
       message: "The engine cannot be reached.",
-      type: "upstream_error",
+      type: "service_unavailable_error",
       param: null,
       code: "upstream_unreachable",
     },
