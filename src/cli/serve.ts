@@ -45,8 +45,8 @@ const startRecording = async (
   }
 };
 
-/** More would only wait for each other: engines are the ones that compute. */
-const MOST_AUTOMATIC = 8;
+/** More would wait for the one thread of the runtime that carries all connections to engines. */
+const MOST_AUTOMATIC = 4;
 
 const countWorkers = (
   { server: { workers = 1 } }: Config,

@@ -35,7 +35,7 @@ export const serverOptions = {
     schema: workerCount,
     default: "1",
     atStart: true,
-    help: "Threads that serve requests on the one port; auto takes one for each processor, at most 8. More than 1 only on Linux.",
+    help: "Threads that serve requests on the one port; auto takes one for each processor, at most 4. More than 1 only on Linux.",
   },
   adminHost: {
     group: "Server",
