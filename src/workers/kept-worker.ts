@@ -8,6 +8,8 @@ interface KeptOptions {
   readonly start: () => Worker;
   /** How often it has given a sign of life. */
   readonly beats: () => number;
+  /** Whether another one is to start where one ends: not when all are to end. */
+  readonly isWanted: () => boolean;
 }
 
 interface KeptDeps {
@@ -33,7 +35,7 @@ const STABLE_MS = 60_000;
 
 /** Starts a worker and keeps one: who ends is replaced, later and later while they end soon; who hangs is ended. */
 export const keepWorker = (
-  { row, start, beats }: KeptOptions,
+  { row, start, beats, isWanted }: KeptOptions,
   { clock, log, onGone }: KeptDeps,
 ): KeptWorker => {
   const over = new AbortController();
@@ -64,21 +66,24 @@ export const keepWorker = (
     return { [Symbol.dispose]: () => timer?.[Symbol.dispose]() };
   };
 
+  const watchTillEnd = async (worker: Worker): Promise<string> => {
+    using _watching = watch(worker);
+    return await worker.ended;
+  };
+
   const keep = async (): Promise<void> => {
     let pauseMs = FIRST_PAUSE_MS;
     for (let worker = first; ;) {
       const startedAt = clock.monotonic();
-      using _watching = watch(worker);
-      const reason = await worker.ended;
+      const reason = await watchTillEnd(worker);
       current = undefined;
       if (over.signal.aborted) return;
       if (clock.monotonic() - startedAt >= STABLE_MS) pauseMs = FIRST_PAUSE_MS;
       onGone(reason);
-      log.error(
-        `Worker ${row} ${reason}, and its requests with it; another one starts in ${pauseMs / 1000} s`,
-      );
+      const next = isWanted() ? `; another one starts in ${pauseMs / 1000} s` : "";
+      log.error(`Worker ${row} ${reason}, and its requests with it${next}`);
       await pause(pauseMs);
-      if (over.signal.aborted) return;
+      if (over.signal.aborted || !isWanted()) return;
       pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS);
       worker = start();
       current = worker;

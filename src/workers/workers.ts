@@ -76,6 +76,7 @@ export const createWorkers = (
   const parts = new AsyncDisposableStack();
   const live = new Map<number, Worker>();
   const states = createThreadStates({ clock });
+  let isLeaving = false;
   let followed: { readonly config: Config; readonly control: Control } | undefined;
 
   const nowFollowed = (): NonNullable<typeof followed> => {
@@ -176,7 +177,7 @@ export const createWorkers = (
   const keep = (row: number, port: number): KeptWorker => {
     const sign = signOf(signs, row);
     return keepWorker(
-      { row, start: () => startRow(row, port), beats: sign.beats },
+      { row, start: () => startRow(row, port), beats: sign.beats, isWanted: () => !isLeaving },
       {
         clock,
         log,
@@ -217,7 +218,11 @@ export const createWorkers = (
       return states.all(servers);
     },
     lookAtKeys: () => post({ kind: "keys" }),
-    drain: async () => askAll({ kind: "drain" }),
+    drain: async () => {
+      // One that started now would take requests that others have stopped to take.
+      isLeaving = true;
+      await askAll({ kind: "drain" });
+    },
     server: {
       get pendingRequests() {
         return rows.reduce((sum, row) => sum + signOf(signs, row).pending(), 0);

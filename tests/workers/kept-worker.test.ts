@@ -10,6 +10,7 @@ const keepTest = () => {
   const gone: string[] = [];
   const started: { readonly at: number; readonly end: (reason: string) => void }[] = [];
   let beats = 0;
+  let isWanted = true;
   const start = (): Worker => {
     const ended = Promise.withResolvers<string>();
     started.push({ at: clock.monotonic(), end: ended.resolve });
@@ -31,7 +32,7 @@ const keepTest = () => {
     isEnabled: () => true,
   };
   const kept = keepWorker(
-    { row: 3, start, beats: () => beats },
+    { row: 3, start, beats: () => beats, isWanted: () => isWanted },
     { clock, log, onGone: (reason) => void gone.push(reason) },
   );
   /** So many seconds pass, in each of which the worker gives a sign or none. */
@@ -42,7 +43,10 @@ const keepTest = () => {
       await settle();
     }
   };
-  return { clock, kept, lines, gone, started, pass };
+  const leave = (): void => {
+    isWanted = false;
+  };
+  return { clock, kept, lines, gone, started, pass, leave };
 };
 
 describe("a worker that is kept", () => {
@@ -108,6 +112,18 @@ describe("a worker that is kept", () => {
     await pass(5, true);
     expect(lines).toEqual([]);
     await kept[Symbol.asyncDispose]();
+  });
+
+  test("has no successor where all are to end, but what it left is settled", async () => {
+    const { clock, gone, lines, started, leave } = keepTest();
+    leave();
+    started[0]?.end("ended with 1");
+    await settle();
+    clock.advance(60_000);
+    await settle();
+    expect(gone).toEqual(["ended with 1"]);
+    expect(lines).toEqual(["Worker 3 ended with 1, and its requests with it"]);
+    expect(started).toHaveLength(1);
   });
 
   test("has no successor when the keeper is gone, also where one was about to start", async () => {
