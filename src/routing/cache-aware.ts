@@ -2,22 +2,19 @@ import type { RequestWatcher } from "../core/request-stats.ts";
 import { createConversations } from "./conversations.ts";
 import { createDemand } from "./demand.ts";
 import { type Account, createEngineBook, type Sight } from "./engine-book.ts";
+import { type CostedEngine, MOST_BUSY, predictCosts, queueMs } from "./engine-costs.ts";
 import { describeLoad } from "./engine-load.ts";
-import { createProgress, type EngineProgress, joinProgress, WORK_PLACE } from "./engine-progress.ts";
-import { createSpeeds, type EngineSpeed } from "./engine-speed.ts";
+import { createProgress, joinProgress, WORK_PLACE } from "./engine-progress.ts";
+import { createSpeeds } from "./engine-speed.ts";
 import { createEngineSteps, type EngineSteps } from "./engine-steps.ts";
 import { first, standingsOf } from "./explanation.ts";
-import { createFadingRate, type FadingRate } from "./fading-rate.ts";
+import { createFadingRate } from "./fading-rate.ts";
 import { leastOf } from "./least-of.ts";
 import type { PolicyDeps, PolicyModule, RoutingPolicy, SinglePlan } from "./policy.ts";
 
 /** What is known of an engine beside its book. */
-interface Service {
-  readonly speed: EngineSpeed;
-  readonly progress: EngineProgress;
+interface Service extends Omit<CostedEngine, keyof Account> {
   readonly steps: EngineSteps;
-  /** Milliseconds of prompts that it is given, by time: how busy those keep it that live in its cache. */
-  readonly work: FadingRate;
 }
 
 type ServingEngine = Account & Service;
@@ -32,32 +29,13 @@ interface Choice {
   readonly begin: () => void;
   /** Its answer has so many tokens. */
   readonly answered: (tokens: number) => void;
-  readonly costOn: (engine: ServingEngine) => number;
+  readonly costOn: (engine: ServingEngine, index: number) => number;
 }
 
-/** Tokens of its answer for which a request suffers from the streams that are there: those that come first count. */
-const TOKENS_BESIDE = 60;
-/** What it costs to hold up a stream for a millisecond, in milliseconds until an answer begins. */
-const PRICE_OF_STALL = 0.03;
 /** A prompt whose answer comes in one piece is presumed to be computed after so many times what it should take. */
 const PATIENCE = 1.5;
-/** What is busier than this is taken for no busier: its queue would be without end. */
-const MOST_BUSY = 0.9;
 /** How long the work of an engine counts: conversations pause, and go on. */
 const WORK_MEMORY = { fadeMs: 60_000, leastMs: 2000 };
-
-/**
- * Milliseconds until an engine has computed the prompts that it has, at so many for a token. What it has done since its
- * last step counts half, for who comes now waits also for those who come before the next. One that is silent for longer
- * than its prompts should have taken is taken to be silent as long again.
- */
-const queueMs = ({ waitingTokens, progress }: ServingEngine, at: number, msPerToken: number): number => {
-  if (waitingTokens === 0) return 0;
-  const workMs = Math.max(0, waitingTokens - progress.computedBy(at)) * msPerToken;
-  if (progress.awaited === 0) return workMs;
-  const sinceMs = at - progress.servedAt;
-  return Math.max(workMs - sinceMs / 2, sinceMs - workMs);
-};
 
 const createCacheAware = (_options: unknown, { random, book: shared }: PolicyDeps): RoutingPolicy => {
   const demand = createDemand(shared?.demand);
@@ -73,46 +51,40 @@ const createCacheAware = (_options: unknown, { random, book: shared }: PolicyDep
     { book: shared },
   );
 
+  let costs = new Float64Array();
+
   const choose = (sight: Sight<ServingEngine>, at: number, draw: () => number): Choice => {
     const { engines, tokens, blocks, bytesOn } = sight;
+    const { bytes, most: known } = sight.held();
     const perByte = tokens / Math.max(1, blocks.length);
-    const perMs = demand.perMs() / engines.length;
-    const idle = 1 - Math.min(MOST_BUSY, demand.busy() / engines.length);
-    const { fixed, perToken, perStream } = speeds.prices();
-    const followingMs = conversations.followingMs();
-    let known = 0;
-    for (const engine of engines) known = Math.max(known, bytesOn(engine));
     const answer = conversations.answerBefore(blocks, known);
     // An engine that computed the last prompt of a conversation also holds its answer, which no index knows.
-    const missingOn = (engine: ServingEngine): number => {
-      const bytes = bytesOn(engine);
-      return Math.max(1, tokens - perByte * bytes - (bytes === known ? answer : 0));
-    };
+    const missingBeside = (held: number): number =>
+      Math.max(1, tokens - perByte * held - (held === known ? answer : 0));
 
-    const costOn = (engine: ServingEngine): number => {
-      const { decoding } = engine;
-      const factor = engine.speed.factor();
-      const wait = queueMs(engine, at, factor * perToken);
-      const own = factor * perToken * missingOn(engine);
-      // Those who come while the engine is busy wait longer by what this request takes.
-      const delayed = (own * perMs * (wait + own / 2)) / idle;
-      const stalled = PRICE_OF_STALL * own * decoding;
-      const beside = factor * (fixed + (1 + TOKENS_BESIDE) * perStream * decoding);
-      // The rest of the conversation will be computed here too, and wait for those that live here.
-      const rest = (factor * followingMs) / (1 - Math.min(MOST_BUSY, engine.work.perMs(at)));
-      return wait + own + beside + delayed + stalled + rest;
-    };
+    const prices = speeds.prices();
+    if (costs.length !== engines.length) costs = new Float64Array(engines.length);
+    predictCosts(costs, engines, {
+      at,
+      prices,
+      missing: missingBeside,
+      bytes,
+      perMs: demand.perMs() / engines.length,
+      idle: 1 - Math.min(MOST_BUSY, demand.busy() / engines.length),
+      followingMs: conversations.followingMs(),
+    });
+    const costOn = (_engine: ServingEngine, index: number): number => costs[index] ?? Infinity;
 
     const engine = leastOf(engines, costOn, draw);
-    const bytes = bytesOn(engine);
-    const missing = missingOn(engine);
+    const held = bytesOn(engine);
+    const missing = missingBeside(held);
     const ownMs = engine.speed.tokensMs(missing);
-    const rule = known === 0 ? "cold" : bytes < known ? "spread" : "prefix";
+    const rule = known === 0 ? "cold" : held < known ? "spread" : "prefix";
     const reason = `${Math.round(tokens - missing)} of ${Math.round(tokens)} tokens cached, ${Math.round(queueMs(engine, at, engine.speed.tokensMs(1)))} ms queue, ${Math.round(ownMs)} ms to compute, ${describeLoad(engine)}`;
     const begin = (): void => {
       demand.took(ownMs);
       engine.work.add(at, ownMs);
-      conversations.came(blocks, known, perToken * missing);
+      conversations.came(blocks, known, prices.perToken * missing);
     };
     const answered = (output: number): void => conversations.answered(blocks, output);
     const plan = sight.planOn(engine, rule, reason, missing);

@@ -1,6 +1,7 @@
 import type { EngineCells } from "../core/engine-cells.ts";
 import type { RequestWatcher } from "../core/request-stats.ts";
 import { type BookedEngine, createLoad, type EngineLoad, joinLoad } from "./engine-load.ts";
+import { createHeldBytes, type Held, NOWHERE } from "./held-bytes.ts";
 import type {
   Candidate,
   Candidates,
@@ -19,10 +20,13 @@ export interface Sight<Engine extends BookedEngine> {
   readonly engines: readonly [Engine, ...Engine[]];
   /** Tokens of the prompt, as far as its bytes tell. */
   readonly tokens: number;
+  readonly bytesPerToken: number;
   readonly blocks: PromptBlocks;
   /** Bytes of its blocks that an engine is likely to hold in its cache; to be asked while the policy plans. */
   readonly bytesOn: (engine: Engine) => number;
-  /** The same in tokens. */
+  /** The same of all of them, at the cost of a few; to be read while the policy plans. */
+  readonly held: () => Held;
+  /** What an engine holds in tokens. */
   readonly cachedOn: (engine: Engine) => number;
   /**
    * A plan that books the request on an engine while it is there, and learns from its end. It is booked with the tokens
@@ -77,6 +81,12 @@ const cacheTokensOf = ({ engine }: Candidate): number | undefined =>
     ? engine.blockCount * engine.blockSize
     : undefined;
 
+/** Engines of candidates, and where the prefix index has them. */
+interface Fleet<Engine> {
+  readonly list: readonly [Engine, ...Engine[]];
+  readonly places: Int32Array;
+}
+
 interface BookOptions {
   readonly cut?: (prompt: Prompt) => PromptBlocks;
   /** Absent where no other thread writes it. */
@@ -92,12 +102,14 @@ export const createEngineBook = <Extra extends object>(
     book?.index ?? createPrefixIndex({ capacity: INDEX_CAPACITY });
   const engines = new Map<string, Account & Extra>();
   const bytesPerToken = new Map<string, number>();
-  let known = new WeakMap<Candidates, readonly [Account & Extra, ...(Account & Extra)[]]>();
+  let known = new WeakMap<Candidates, Fleet<Account & Extra>>();
+  const heldAt = createHeldBytes();
 
   const forget = (engine: Account): void => {
     if (engine.place !== undefined) index.remove(engine.place);
     engine.place = undefined;
     engine.limit = 0;
+    known = new WeakMap();
   };
 
   const engineOf = ({ endpoint: { id } }: Candidate): Account & Extra => {
@@ -116,13 +128,15 @@ export const createEngineBook = <Extra extends object>(
     return engine;
   };
 
-  const enginesOf = (candidates: Candidates) => {
-    let list = known.get(candidates);
-    if (!list) {
+  const fleetOf = (candidates: Candidates): Fleet<Account & Extra> => {
+    let fleet = known.get(candidates);
+    if (!fleet) {
       const [first, ...rest] = candidates;
-      known.set(candidates, (list = [engineOf(first), ...rest.map(engineOf)]));
+      const list = [engineOf(first), ...rest.map(engineOf)] as const;
+      fleet = { list, places: Int32Array.from(list, ({ place = NOWHERE }) => place) };
+      known.set(candidates, fleet);
     }
-    return list;
+    return fleet;
   };
 
   const setLimit = (engine: Account, place: number, bytes: number): void => {
@@ -138,16 +152,16 @@ export const createEngineBook = <Extra extends object>(
 
   return {
     look: ({ model, prompt }, candidates) => {
-      const list = enginesOf(candidates);
+      const { list, places } = fleetOf(candidates);
       const given = prompt();
       const blocks = given ? cut(given) : NO_BLOCKS;
       const ratio = bytesPerToken.get(model) ?? BYTES_PER_TOKEN;
       const tokens = blocks.length / ratio;
       let matched: Int32Array | undefined;
-      const bytesOn = ({ place }: Account): number =>
-        place === undefined ? 0 : ((matched ??= index.match(blocks))[place] ?? 0);
+      const match = (): Int32Array => (matched ??= index.match(blocks));
+      const bytesOn = ({ place }: Account): number => (place === undefined ? 0 : (match()[place] ?? 0));
 
-      const bookOn = (engine: Account & Extra, missing?: number): RequestWatcher => {
+      const bookOn = (engine: Account & Extra, candidate: Candidate, missing?: number): RequestWatcher => {
         const expected =
           matched || engine.place === undefined ? bytesOn(engine) : index.matchOn(blocks, engine.place);
         const own = missing ?? Math.max(1, (blocks.length - expected) / ratio);
@@ -167,8 +181,7 @@ export const createEngineBook = <Extra extends object>(
           began: () => {
             engine.queue(own);
             if (engine.place !== place || place === undefined) return;
-            const candidate = candidates[list.indexOf(engine)];
-            const told = (candidate && cacheTokensOf(candidate)) ?? engine.told;
+            const told = cacheTokensOf(candidate) ?? engine.told;
             if (engine.limit === 0 || told !== engine.told) {
               engine.told = told;
               setLimit(engine, place, (told ?? CACHE_TOKENS) * ratio);
@@ -197,12 +210,15 @@ export const createEngineBook = <Extra extends object>(
       return {
         engines: list,
         tokens,
+        bytesPerToken: ratio,
         blocks,
         bytesOn,
+        held: () => heldAt(places, match()),
         cachedOn: (engine) => bytesOn(engine) / ratio,
         planOn: (engine, rule, reason, missing) => {
-          const { endpoint } = candidates[list.indexOf(engine)] ?? candidates[0];
-          return { kind: "single", endpoint, rule, reason, watcher: bookOn(engine, missing) };
+          const candidate = candidates[list.indexOf(engine)] ?? candidates[0];
+          const watcher = bookOn(engine, candidate, missing);
+          return { kind: "single", endpoint: candidate.endpoint, rule, reason, watcher };
         },
       };
     },

@@ -15,7 +15,7 @@ export interface Speeds {
 /** How long an engine takes until an answer begins. */
 export interface EngineSpeed {
   /** So many times as long as the mean engine. */
-  readonly factor: () => number;
+  readonly factor: number;
   /** Milliseconds that so many prompt tokens take. */
   readonly tokensMs: (tokens: number) => number;
   /** Milliseconds beside the tokens, with so many answers that stream. */
@@ -109,12 +109,11 @@ export const createSpeeds = (): Speeds => {
   const open = (): EngineSpeed => {
     let took = LIKENESS_MS;
     let expected = LIKENESS_MS;
-    let factor = 1;
-    return {
-      factor: () => factor,
-      tokensMs: (tokens) => factor * fleet.tokensMs(tokens),
-      fixedMs: (streams) => factor * fleet.fixedMs(streams),
-      observe: (tokens, streams, ms) => {
+    const speed = {
+      factor: 1,
+      tokensMs: (tokens: number): number => speed.factor * fleet.tokensMs(tokens),
+      fixedMs: (streams: number): number => speed.factor * fleet.fixedMs(streams),
+      observe: (tokens: number, streams: number, ms: number): void => {
         const standard = fleet.tokensMs(tokens) + fleet.fixedMs(streams);
         const own = (standard * took) / expected;
         const scatter = NOISE_MS + NOISE_SHARE * own;
@@ -123,9 +122,10 @@ export const createSpeeds = (): Speeds => {
         took = ENGINE_MEMORY * took + (1 - ENGINE_MEMORY) * LIKENESS_MS + value;
         expected = ENGINE_MEMORY * expected + (1 - ENGINE_MEMORY) * LIKENESS_MS + standard;
         const difference = Math.log(took / expected);
-        factor = Math.exp(Math.sign(difference) * Math.max(0, Math.abs(difference) - INDIFFERENCE));
+        speed.factor = Math.exp(Math.sign(difference) * Math.max(0, Math.abs(difference) - INDIFFERENCE));
       },
     };
+    return speed;
   };
   return { open, prices: fleet.prices };
 };

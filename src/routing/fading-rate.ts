@@ -6,6 +6,10 @@ export interface FadingRate {
   readonly add: (at: number, amount: number) => void;
   /** What comes in a millisecond, to all threads. */
   readonly perMs: (at: number) => number;
+  /** What it is to all threads, if it was seen no longer than `stepMs` ago. */
+  readonly latest: number;
+  readonly latestAt: number;
+  readonly stepMs: number;
 }
 
 /** How long a rate remembers. */
@@ -39,19 +43,31 @@ export const createFadingRate = (
     // The weight of the time since the first, faded alike.
     own[place] = sum / Math.max(leastMs, fadeMs * (1 - Math.exp((firstAt - at) / fadeMs)));
     own[place + 1] = at;
+    // What others tell may be another at any time.
+    if (others.length > 0) return;
+    rate.latest = own[place] ?? 0;
+    rate.latestAt = at;
   };
 
-  return {
+  const rate = {
+    latest: own[place] ?? 0,
+    latestAt: others.length > 0 ? Number.NEGATIVE_INFINITY : Infinity,
+    stepMs: STEP * fadeMs,
     add: count,
-    perMs: (at) => {
-      if (sum > 0 && at - fadedAt > STEP * fadeMs) count(at, 0);
-      let rate = own[place] ?? 0;
+    perMs: (at: number): number => {
+      if (sum > 0 && at - fadedAt > rate.stepMs) count(at, 0);
+      let sumOfAll = own[place] ?? 0;
       for (let index = 0; index < others.length; index += 1) {
         const row = others[index];
         const seen = row?.[place] ?? 0;
-        if (seen > 0) rate += seen * Math.exp(Math.min(0, (row?.[place + 1] ?? 0) - at) / fadeMs);
+        if (seen > 0) sumOfAll += seen * Math.exp(Math.min(0, (row?.[place + 1] ?? 0) - at) / fadeMs);
       }
-      return rate;
+      return sumOfAll;
     },
   };
+  return rate;
 };
+
+/** What comes in a millisecond, at the cost of a few reads until it has faded by a step: for loops over many rates. */
+export const perMsOf = (rate: FadingRate, at: number): number =>
+  at - rate.latestAt <= rate.stepMs ? rate.latest : rate.perMs(at);

@@ -1,14 +1,15 @@
 /** The thing of the least weight; of those that share it one is drawn. */
 export const leastOf = <Thing>(
   things: readonly [Thing, ...Thing[]],
-  weigh: (thing: Thing) => number,
+  weigh: (thing: Thing, index: number) => number,
   random: () => number,
 ): Thing => {
   let best = things[0];
   let least = Infinity;
   let equals = 0;
-  for (const thing of things) {
-    const weight = weigh(thing);
+  for (let index = 0; index < things.length; index += 1) {
+    const thing = things[index] ?? best;
+    const weight = weigh(thing, index);
     // Also where it cannot be compared.
     if (!(weight <= least)) continue;
     equals = weight < least ? 1 : equals + 1;

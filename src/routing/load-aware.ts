@@ -25,19 +25,25 @@ const createLoadAware = (
   const book = createEngineBook(() => ({}), { book: shared });
 
   const choose = (sight: Sight<Account>, draw: () => number) => {
-    const { engines, tokens, cachedOn, planOn } = sight;
+    const { engines, tokens, bytesPerToken, planOn } = sight;
+    const { bytes, most } = sight.held();
+    const requests = new Int32Array(engines.length);
     let sum = 0;
-    for (const engine of engines) sum += requestsOn(engine);
+    for (let index = 0; index < requests.length; index += 1) {
+      const own = requestsOn(engines[index] ?? engines[0]);
+      requests[index] = own;
+      sum += own;
+    }
     const mean = sum / engines.length;
-    const shareOn = (engine: Account): number => cachedOn(engine) / Math.max(1, tokens);
-    let best = 0;
-    const costOn = (engine: Account): number => {
-      const share = shareOn(engine);
-      if (share > best) best = share;
-      return (beta * (requestsOn(engine) - mean)) / Math.max(1, mean) - share;
+    const shareOf = (held: number): number => held / bytesPerToken / Math.max(1, tokens);
+    const costOn = (_engine: Account, index: number): number => {
+      const held = bytes[index] ?? 0;
+      const excess = (beta * ((requests[index] ?? 0) - mean)) / Math.max(1, mean);
+      return held === 0 ? excess : excess - shareOf(held);
     };
     const engine = leastOf(engines, costOn, draw);
-    const share = shareOn(engine);
+    const best = shareOf(most);
+    const share = shareOf(sight.bytesOn(engine));
     const rule = best === 0 ? "cold" : share < best ? "spread" : "prefix";
     const plan = planOn(engine, rule, `${Math.round(share * 100)} % cached, ${describeLoad(engine)}`);
     return { plan, costOn };

@@ -58,17 +58,16 @@ const createPrefixAware = (
   { random, book: shared }: PolicyDeps,
 ): RoutingPolicy => {
   const book = createEngineBook(() => ({}), { cut: chunksOf, book: shared });
-  const choose = ({ engines, blocks, bytesOn, planOn }: Sight<Account>, draw: () => number): SinglePlan => {
+  const choose = ({ engines, blocks, held, planOn }: Sight<Account>, draw: () => number): SinglePlan => {
     const idlest = leastOf(engines, requestsOn, draw);
-    let longest = 0;
-    for (const engine of engines) longest = Math.max(longest, bytesOn(engine));
+    const { bytes, most: longest } = held();
     const length = (blocks.ends.indexOf(longest) + 1) * CHUNK;
     if (longest === 0 || length < prefixMinMatchLength) {
       return planOn(idlest, "cold", `no known prefix: ${describeLoad(idlest)}`);
     }
     const engine = leastOf(
       engines,
-      (each) => (bytesOn(each) === longest ? requestsOn(each) : Infinity),
+      (each, index) => (bytes[index] === longest ? requestsOn(each) : Infinity),
       draw,
     );
     return requestsOn(engine) > 2 * requestsOn(idlest) + MAX_EXCESS

@@ -87,6 +87,18 @@ describe("the work of an engine", () => {
 });
 
 describe("the cache of an engine", () => {
+  test("is told of all candidates at once as of each, in their order", () => {
+    const book = start();
+    send(book, text("x"));
+    for (const candidates of [two, candidatesAt(["http://b", "http://a"]), candidatesAt(["http://b"])]) {
+      const { engines, bytesOn, held } = book.look(promptAt(text("x")), candidates);
+      const { bytes, most } = held();
+      expect([...bytes]).toEqual(engines.map(bytesOn));
+      expect(most).toBe(Math.max(...bytes));
+      expect(most).toBe(engines.length === 1 ? 0 : 4096);
+    }
+  });
+
   test("holds what it was sent, from then on", () => {
     const book = start();
     send(book, text("x"));

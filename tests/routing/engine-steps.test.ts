@@ -7,7 +7,7 @@ const start = () => {
   const progress = createProgress();
   const { computed } = createEngineSteps(
     {
-      factor: () => 1,
+      factor: 1,
       tokensMs: (tokens) => tokens / 8,
       fixedMs: () => 10,
       observe: (...step) => void seen.push(step),

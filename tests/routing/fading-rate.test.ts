@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { createFadingRate } from "../../src/routing/fading-rate.ts";
+import { createFadingRate, perMsOf } from "../../src/routing/fading-rate.ts";
 
 const memory = { fadeMs: 10_000, leastMs: 1000 };
 
@@ -51,4 +51,20 @@ test("is what all threads see, each of which fades also when it sees nothing mor
   // What a thread told that has died.
   two.fill(0);
   expect(here.perMs(110_000) * 100).toBeWithin(0.2, 0.3);
+});
+
+test("is the same read as asked for, before and after it fades, and where another thread tells of it", () => {
+  const there = new Float64Array(2);
+  for (const others of [[], [there]]) {
+    const create = () => createFadingRate(memory, { own: new Float64Array(2), others });
+    const [read, asked] = [create(), create()];
+    expect(perMsOf(read, 1)).toBe(0);
+    for (const rate of [read, asked]) rate.add(10, 400);
+    for (const at of [10, 10 + memory.fadeMs / 100, 10 + memory.fadeMs / 10, 10 + 3 * memory.fadeMs]) {
+      there.set([at / 1000, at]);
+      expect(perMsOf(read, at)).toBe(asked.perMs(at));
+      expect(perMsOf(read, at)).toBeGreaterThan(0);
+    }
+    there.fill(0);
+  }
 });
