@@ -4,11 +4,12 @@ import { createDemand } from "./demand.ts";
 import { type Account, createEngineBook, type Sight } from "./engine-book.ts";
 import { type CostedEngine, MOST_BUSY, predictCosts, queueMs } from "./engine-costs.ts";
 import { describeLoad } from "./engine-load.ts";
+import { createEnginePaces } from "./engine-paces.ts";
 import { createProgress, joinProgress, WORK_PLACE } from "./engine-progress.ts";
 import { createSpeeds } from "./engine-speed.ts";
 import { createEngineSteps, type EngineSteps } from "./engine-steps.ts";
 import { first, standingsOf } from "./explanation.ts";
-import { createFadingRate } from "./fading-rate.ts";
+import { createFadingRate, stepOf } from "./fading-rate.ts";
 import { leastOf } from "./least-of.ts";
 import type { PolicyDeps, PolicyModule, RoutingPolicy, SinglePlan } from "./policy.ts";
 
@@ -41,17 +42,28 @@ const createCacheAware = (_options: unknown, { random, book: shared }: PolicyDep
   const demand = createDemand(shared?.demand);
   const conversations = createConversations();
   const speeds = createSpeeds();
+  const paces = createEnginePaces();
   const book = createEngineBook(
     (cells): Service => {
-      const speed = speeds.open();
+      const pace = paces.open();
+      const speed = speeds.open(pace);
       const progress = cells ? joinProgress(cells) : createProgress();
-      const work = cells ? createFadingRate(WORK_MEMORY, cells, WORK_PLACE) : createFadingRate(WORK_MEMORY);
-      return { speed, progress, steps: createEngineSteps(speed, progress), work };
+      const work = cells
+        ? createFadingRate(WORK_MEMORY, cells, WORK_PLACE, pace)
+        : createFadingRate(WORK_MEMORY, undefined, 0, pace);
+      return { pace, speed, progress, steps: createEngineSteps(speed, progress), work };
     },
     { book: shared },
   );
 
   let costs = new Float64Array();
+  const rowsKnown = new WeakMap<Sight<ServingEngine>["engines"], Int32Array>();
+
+  const rowsOf = (engines: Sight<ServingEngine>["engines"]): Int32Array => {
+    let rows = rowsKnown.get(engines);
+    if (!rows) rowsKnown.set(engines, (rows = Int32Array.from(engines, ({ pace }) => pace.row)));
+    return rows;
+  };
 
   const choose = (sight: Sight<ServingEngine>, at: number, draw: () => number): Choice => {
     const { engines, tokens, blocks, bytesOn } = sight;
@@ -67,6 +79,9 @@ const createCacheAware = (_options: unknown, { random, book: shared }: PolicyDep
     predictCosts(costs, engines, {
       at,
       prices,
+      paces: paces.columns(),
+      rows: rowsOf(engines),
+      stepMs: stepOf(WORK_MEMORY),
       missing: missingBeside,
       bytes,
       perMs: demand.perMs() / engines.length,

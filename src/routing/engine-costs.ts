@@ -1,10 +1,12 @@
 import type { Account } from "./engine-book.ts";
+import type { EnginePace, PaceColumns } from "./engine-paces.ts";
 import type { EngineProgress } from "./engine-progress.ts";
 import type { EngineSpeed, Prices } from "./engine-speed.ts";
-import { type FadingRate, perMsOf } from "./fading-rate.ts";
+import type { FadingRate } from "./fading-rate.ts";
 
 /** An engine with what its costs are predicted from. */
 export interface CostedEngine extends Account {
+  readonly pace: EnginePace;
   readonly speed: EngineSpeed;
   readonly progress: EngineProgress;
   /** Milliseconds of prompts that it is given, by time: how busy those keep it that live in its cache. */
@@ -15,6 +17,10 @@ export interface CostedEngine extends Account {
 export interface CostTerms {
   readonly at: number;
   readonly prices: Prices;
+  /** Paces of all engines, the rows of these, and for how long a rate may stay as it was shown. */
+  readonly paces: PaceColumns;
+  readonly rows: Int32Array;
+  readonly stepMs: number;
   /** Prompt tokens that an engine has to compute that holds so many bytes. */
   readonly missing: (bytes: number) => number;
   /** Bytes that each engine holds. */
@@ -54,13 +60,28 @@ export const queueMs = (engine: CostedEngine, at: number, msPerToken: number): n
 export const predictCosts = (
   costs: Float64Array,
   engines: readonly [CostedEngine, ...CostedEngine[]],
-  { at, prices: { fixed, perToken, perStream }, missing, bytes, perMs, idle, followingMs }: CostTerms,
+  {
+    at,
+    prices: { fixed, perToken, perStream },
+    paces,
+    rows,
+    stepMs,
+    missing,
+    bytes,
+    perMs,
+    idle,
+    followingMs,
+  }: CostTerms,
 ): void => {
+  const { factors, rates, ratesAt } = paces;
   const missingAnew = missing(0);
   for (let index = 0; index < costs.length; index += 1) {
     const engine = engines[index] ?? engines[0];
     const { decoding } = engine;
-    const { factor } = engine.speed;
+    const row = rows[index] ?? 0;
+    const factor = factors[row] ?? 1;
+    const isFresh = at - (ratesAt[row] ?? 0) <= stepMs;
+    const busy = isFresh ? (rates[row] ?? 0) : engine.work.perMs(at);
     const held = bytes[index] ?? 0;
     const wait = queueMs(engine, at, factor * perToken);
     const own = factor * perToken * (held === 0 ? missingAnew : missing(held));
@@ -69,7 +90,7 @@ export const predictCosts = (
     const stalled = PRICE_OF_STALL * own * decoding;
     const beside = factor * (fixed + (1 + TOKENS_BESIDE) * perStream * decoding);
     // The rest of the conversation will be computed here too, and wait for those that live here.
-    const rest = (factor * followingMs) / (1 - Math.min(MOST_BUSY, perMsOf(engine.work, at)));
+    const rest = (factor * followingMs) / (1 - Math.min(MOST_BUSY, busy));
     costs[index] = wait + own + beside + delayed + stalled + rest;
   }
 };

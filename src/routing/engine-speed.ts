@@ -1,3 +1,5 @@
+import type { EnginePace } from "./engine-paces.ts";
+
 /** Milliseconds until an answer of the mean engine begins. */
 export interface Prices {
   readonly fixed: number;
@@ -8,7 +10,7 @@ export interface Prices {
 
 /** What is known of the speeds of a fleet's engines. */
 export interface Speeds {
-  readonly open: () => EngineSpeed;
+  readonly open: (pace?: Pick<EnginePace, "showFactor">) => EngineSpeed;
   readonly prices: () => Prices;
 }
 
@@ -106,7 +108,7 @@ const createModel = () => {
  */
 export const createSpeeds = (): Speeds => {
   const fleet = createModel();
-  const open = (): EngineSpeed => {
+  const open: Speeds["open"] = (pace) => {
     let took = LIKENESS_MS;
     let expected = LIKENESS_MS;
     const speed = {
@@ -123,8 +125,10 @@ export const createSpeeds = (): Speeds => {
         expected = ENGINE_MEMORY * expected + (1 - ENGINE_MEMORY) * LIKENESS_MS + standard;
         const difference = Math.log(took / expected);
         speed.factor = Math.exp(Math.sign(difference) * Math.max(0, Math.abs(difference) - INDIFFERENCE));
+        pace?.showFactor(speed.factor);
       },
     };
+    pace?.showFactor(speed.factor);
     return speed;
   };
   return { open, prices: fleet.prices };

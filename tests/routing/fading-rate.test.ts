@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { createFadingRate, perMsOf } from "../../src/routing/fading-rate.ts";
+import { createFadingRate, stepOf } from "../../src/routing/fading-rate.ts";
 
 const memory = { fadeMs: 10_000, leastMs: 1000 };
 
@@ -53,18 +53,23 @@ test("is what all threads see, each of which fades also when it sees nothing mor
   expect(here.perMs(110_000) * 100).toBeWithin(0.2, 0.3);
 });
 
-test("is the same read as asked for, before and after it fades, and where another thread tells of it", () => {
-  const there = new Float64Array(2);
-  for (const others of [[], [there]]) {
-    const create = () => createFadingRate(memory, { own: new Float64Array(2), others });
-    const [read, asked] = [create(), create()];
-    expect(perMsOf(read, 1)).toBe(0);
-    for (const rate of [read, asked]) rate.add(10, 400);
+test("is shown as it is said to be until it fades by a step, where no other thread tells of it", () => {
+  for (const others of [[], [new Float64Array(2)]]) {
+    let [shown, shownAt] = [Number.NaN, Number.NaN];
+    const rate = createFadingRate(memory, { own: new Float64Array(2), others }, 0, {
+      showRate: (perMs, at) => void ([shown, shownAt] = [perMs, at]),
+    });
+    const isFresh = (at: number) => at - shownAt <= stepOf(memory);
+    expect([shown, isFresh(1e9)]).toEqual([0, others.length === 0]);
+    rate.add(10, 400);
     for (const at of [10, 10 + memory.fadeMs / 100, 10 + memory.fadeMs / 10, 10 + 3 * memory.fadeMs]) {
-      there.set([at / 1000, at]);
-      expect(perMsOf(read, at)).toBe(asked.perMs(at));
-      expect(perMsOf(read, at)).toBeGreaterThan(0);
+      const wasFresh = isFresh(at);
+      const before = shown;
+      const said = rate.perMs(at);
+      expect(said).toBeGreaterThan(0);
+      if (wasFresh) expect(before).toBe(said);
+      expect(isFresh(at)).toBe(others.length === 0);
+      if (others.length === 0) expect(shown).toBe(said);
     }
-    there.fill(0);
   }
 });
