@@ -94,6 +94,15 @@ export const createService = (
   const open = ({ able, members }: Pool): Candidates | undefined =>
     able && !outliers.isQuiet() ? without(able, shutOut(ableOf(able), members.length, panicMode)) : able;
 
+  /** Whether an engine may have a request beside the one that probes it, whether there is one at this moment or not. */
+  const isLetInBeside = ({ able, members }: Pool, id: string): boolean => {
+    const place = able?.findIndex(({ endpoint }) => endpoint.id === id) ?? -1;
+    if (!able || place < 0) return false;
+    const { count, unusual } = ableOf(able);
+    const probed = new Map([...unusual, [place, { ...outliers.standingOf(id), isOpen: false }]]);
+    return !shutOut({ count, unusual: probed }, members.length, panicMode).includes(place);
+  };
+
   return {
     open,
     draw: (candidates) =>
@@ -102,12 +111,11 @@ export const createService = (
         : (without(candidates, holdBack(ableOf(candidates), random)) ?? candidates),
     begin: (endpoint, pool) => {
       if (!pool || outliers.isQuiet()) return outliers.begin(endpoint, suspect);
-      const isLetIn = (): boolean =>
-        open(pool)?.some((candidate) => candidate.endpoint.id === endpoint.id) === true;
-      if (!outliers.standingOf(endpoint.id).isOpen && !isLetIn()) return undefined;
+      const { id } = endpoint;
+      if (!outliers.standingOf(id).isOpen && !isLetInBeside(pool, id)) return undefined;
       const trial = outliers.begin(endpoint, suspect);
-      // In another thread a request may have begun to probe it at this moment.
-      if (!trial.isBeside || isLetIn()) return trial;
+      // In another thread a request may have begun to probe it at this moment, and have ended since.
+      if (!trial.isBeside || isLetInBeside(pool, id)) return trial;
       trial.end("left");
       return undefined;
     },
