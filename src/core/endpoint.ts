@@ -11,7 +11,6 @@ export interface Endpoint {
   readonly cards?: readonly ModelCard[];
   /** Free text given by the operator (`--static-model-labels`) or by the pod label `model`. */
   readonly label?: string;
-  readonly role?: "prefill" | "decode";
   /** Epoch seconds at which discovery added it. */
   readonly addedAt: number;
 }

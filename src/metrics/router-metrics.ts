@@ -1,17 +1,15 @@
 import type { Clock } from "../core/clock.ts";
 import type { DiscoveryStatus } from "../core/discovery-status.ts";
 import type { ErrorCode } from "../core/errors.ts";
-import { type EngineState, engineStates } from "../core/engine-state.ts";
-import type { EngineStats } from "../core/engine-stats.ts";
 import type { HostUsage } from "../core/host-usage.ts";
 import type { ReloadStatus } from "../core/reload-status.ts";
-import type { RequestObserver, RequestStats } from "../core/request-stats.ts";
+import type { RequestObserver } from "../core/request-stats.ts";
 import { type AdmissionSeries, createAdmissionSeries } from "./admission-series.ts";
 import { type Arrivals, createArrivals } from "./arrivals.ts";
 import { writeDiscovery } from "./discovery-series.ts";
+import { createEngineGauges, type EngineReading } from "./engine-gauges.ts";
 import { createHostSeries } from "./host-series.ts";
 import { addsUp, createRegistry, type MetricsState } from "./registry.ts";
-import type { Value } from "./series.ts";
 
 /** The series of requests to one engine for one model. */
 export interface RequestSeries extends RequestObserver {
@@ -21,14 +19,6 @@ export interface RequestSeries extends RequestObserver {
   readonly failed: (code: ErrorCode, phase: "before" | "while") => void;
   /** A stream ended before it was complete, as if nothing were wrong. */
   readonly unterminated: () => void;
-}
-
-/** An engine as it is at a scrape. */
-export interface EngineReading {
-  readonly url: string;
-  readonly state: EngineState;
-  readonly requests: RequestStats;
-  readonly engine?: EngineStats | undefined;
 }
 
 /** What the router counts, and its text for Prometheus. It outlives reloads. */
@@ -70,30 +60,6 @@ const ERROR_TYPES: Readonly<Partial<Record<ErrorCode, string>>> = {
   upstream_timeout: "ServerTimeoutError",
 };
 
-/** Filled anew at each scrape. */
-const ENGINE_GAUGES = [
-  "vllm:num_requests_running",
-  "vllm:num_requests_waiting",
-  "vllm:gpu_prefix_cache_hit_rate",
-  "vllm:gpu_prefix_cache_hits_total",
-  "vllm:gpu_prefix_cache_queries_total",
-  "vllm:current_qps",
-  "vllm:avg_decoding_length",
-  "vllm:num_prefill_requests",
-  "vllm:num_decoding_requests",
-  "vllm:healthy_pods_total",
-  "vllm:avg_latency",
-  "vllm:avg_itl",
-  "vllm:num_requests_swapped",
-] as const;
-
-type EngineGauge = (typeof ENGINE_GAUGES)[number];
-
-/** How the reference writes a mean of nothing. */
-const NOTHING = -1;
-
-const seconds = (ms: number | undefined): number => (ms === undefined ? NOTHING : ms / 1000);
-
 /** Counts for one process. */
 export const createRouterMetrics = (
   { version, runtime }: { readonly version: string; readonly runtime: string },
@@ -103,7 +69,7 @@ export const createRouterMetrics = (
   const { counter, gauge, histogram } = registry;
   const seriesByServer = new Map<string, Map<string, RequestSeries>>();
   let engineIds: ReadonlySet<string> = new Set();
-  const gaugesByServer = new Map<string, ReadonlyMap<EngineGauge | EngineState, Value>>();
+  const engineGauges = createEngineGauges(registry);
   const durations = new Map<string, ReturnType<typeof histogram>>();
   const overhead = histogram("vllm_router_overhead_seconds", {});
   const lag = histogram("vllm_router_event_loop_lag_seconds", {});
@@ -175,47 +141,10 @@ export const createRouterMetrics = (
     };
   };
 
-  const gaugesOf = (server: string) => {
-    const known = gaugesByServer.get(server);
-    if (known) return known;
-    const of = (name: EngineGauge) => [name, gauge(name, { server })] as const;
-    const ofState = (state: EngineState) =>
-      [state, gauge("vllm_router_engine_state", { server, state })] as const;
-    const gauges = new Map<EngineGauge | EngineState, Value>([
-      ...ENGINE_GAUGES.map(of),
-      ...engineStates.map(ofState),
-    ]);
-    gaugesByServer.set(server, gauges);
-    return gauges;
-  };
-
-  const readEngine = ({ url, state, requests, engine }: EngineReading): void => {
-    const { inPrefill, inDecode, qps, latencyMs, interTokenMs, decodeLength } = requests;
-    const gauges = gaugesOf(url);
-    const add = (name: EngineGauge, by: number) => gauges.get(name)?.add(by);
-    const set = (name: EngineGauge, to: number | undefined) => gauges.get(name)?.set(to);
-    // Two engines may stand behind one address under different labels; what is counted adds up.
-    add("vllm:num_requests_running", inPrefill + inDecode);
-    add("vllm:num_prefill_requests", inPrefill);
-    add("vllm:num_decoding_requests", inDecode);
-    add("vllm:current_qps", qps ?? 0);
-    set("vllm:healthy_pods_total", state === "unhealthy" ? 0 : 1);
-    for (const each of engineStates) gauges.get(each)?.add(each === state ? 1 : 0);
-    set("vllm:avg_latency", seconds(latencyMs));
-    set("vllm:avg_itl", seconds(interTokenMs));
-    set("vllm:avg_decoding_length", decodeLength ?? NOTHING);
-    set("vllm:num_requests_swapped", engine?.swapped ?? 0);
-    set("vllm:num_requests_waiting", engine?.waiting);
-    set("vllm:gpu_prefix_cache_hit_rate", engine?.prefixCacheHitRate);
-    set("vllm:gpu_prefix_cache_hits_total", engine?.prefixCacheHits);
-    set("vllm:gpu_prefix_cache_queries_total", engine?.prefixCacheQueries);
-  };
-
   const keepServers = (servers: ReadonlySet<string>): void => {
     registry.keepServers(servers);
-    for (const map of [seriesByServer, gaugesByServer]) {
-      for (const server of map.keys()) if (!servers.has(server)) map.delete(server);
-    }
+    engineGauges.keepServers(servers);
+    for (const server of seriesByServer.keys()) if (!servers.has(server)) seriesByServer.delete(server);
   };
 
   return {
@@ -265,8 +194,7 @@ export const createRouterMetrics = (
     text: (engines, host, others = []) => {
       const servers = new Set(engines.map(({ url }) => url));
       keepServers(servers);
-      for (const gauges of gaugesByServer.values()) for (const each of gauges.values()) each.set(undefined);
-      for (const engine of engines) readEngine(engine);
+      engineGauges.fill(engines);
       if (host) tellHost(host);
       if (others.length === 0) return registry.text();
       const all = createRegistry({ clock });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import type { EngineReading } from "../../src/metrics/router-metrics.ts";
+import type { EngineReading } from "../../src/metrics/engine-gauges.ts";
 import { createRouterMetrics, type RouterMetrics } from "../../src/metrics/router-metrics.ts";
 import { createThreadStates } from "../../src/metrics/thread-states.ts";
 import { createTestClock } from "../support/clock.ts";
