@@ -79,8 +79,9 @@ export const predictCosts = (
     const engine = engines[index] ?? engines[0];
     const { decoding } = engine;
     const row = rows[index] ?? 0;
-    const factor = factors[row] ?? 1;
     const isFresh = at - (ratesAt[row] ?? 0) <= stepMs;
+    if (!isFresh) engine.speed.fade(at);
+    const factor = factors[row] ?? 1;
     const busy = isFresh ? (rates[row] ?? 0) : engine.work.perMs(at);
     const held = bytes[index] ?? 0;
     const wait = queueMs(engine, at, factor * perToken);

@@ -22,8 +22,10 @@ export interface EngineSpeed {
   readonly tokensMs: (tokens: number) => number;
   /** Milliseconds beside the tokens, with so many answers that stream. */
   readonly fixedMs: (streams: number) => number;
-  /** So many tokens took so long, beside so many answers that streamed. */
-  readonly observe: (tokens: number, streams: number, ms: number) => void;
+  /** So many tokens took so long, until this monotonic millisecond, beside so many answers that streamed. */
+  readonly observe: (tokens: number, streams: number, ms: number, at: number) => void;
+  /** It is that time now: what is known of the engine and was not seen again counts less. */
+  readonly fade: (at: number) => void;
 }
 
 type Vector = [number, number, number];
@@ -41,8 +43,14 @@ const NOISE_MS = 20;
 const NOISE_SHARE = 0.15;
 /** Scatters beyond which an observation is an outlier and cut. */
 const OUTLIER = 3;
+/** The second outlier on one side is none: the engine has changed. Beyond so many scatters even that is cut. */
+const CHANGE = 10;
 /** As if an engine had been observed for so long to be like the others. */
 const LIKENESS_MS = 500;
+/** How long it takes until two thirds of what is known of one engine are forgotten. */
+const FADE_MS = 60_000;
+/** What fades is reckoned anew after so long. */
+const FADE_STEP_MS = 1000;
 /** An engine that differs less from the others is taken for one of them: that is chance, and requests would herd. */
 const INDIFFERENCE = 0.15;
 
@@ -104,28 +112,55 @@ const createModel = () => {
 
 /**
  * Speeds of the engines of a fleet, learned from how long they took: what work costs is learned from all of them, and
- * of each engine how many times as long it takes. An outlier counts for no more than the farthest that is none.
+ * of each engine how many times as long it takes. An outlier counts for no more than the farthest that is none; when
+ * the next observation is one to the same side, the engine has changed, and what was known of it counts no more. One
+ * that is not observed is in time taken to be like the others, or nobody would ever learn that it is no longer slow.
  */
 export const createSpeeds = (): Speeds => {
   const fleet = createModel();
   const open: Speeds["open"] = (pace) => {
     let took = LIKENESS_MS;
     let expected = LIKENESS_MS;
+    let fadedAt = Number.NEGATIVE_INFINITY;
+    /** Outliers that came one after the other, less than 0 where they were early. */
+    let outliers = 0;
+
+    const keep = (share: number): void => {
+      took = LIKENESS_MS + share * (took - LIKENESS_MS);
+      expected = LIKENESS_MS + share * (expected - LIKENESS_MS);
+    };
+    const show = (): void => {
+      const difference = Math.log(took / expected);
+      speed.factor = Math.exp(Math.sign(difference) * Math.max(0, Math.abs(difference) - INDIFFERENCE));
+      pace?.showFactor(speed.factor);
+    };
+
     const speed = {
       factor: 1,
       tokensMs: (tokens: number): number => speed.factor * fleet.tokensMs(tokens),
       fixedMs: (streams: number): number => speed.factor * fleet.fixedMs(streams),
-      observe: (tokens: number, streams: number, ms: number): void => {
+      fade: (at: number): void => {
+        if (at - fadedAt < FADE_STEP_MS) return;
+        keep(Math.exp((fadedAt - at) / FADE_MS));
+        fadedAt = at;
+        show();
+      },
+      observe: (tokens: number, streams: number, ms: number, at: number): void => {
+        speed.fade(at);
         const standard = fleet.tokensMs(tokens) + fleet.fixedMs(streams);
         const own = (standard * took) / expected;
         const scatter = NOISE_MS + NOISE_SHARE * own;
-        const value = Math.max(own - OUTLIER * scatter, Math.min(own + OUTLIER * scatter, ms));
-        fleet.observe(tokens, streams, value, scatter);
-        took = ENGINE_MEMORY * took + (1 - ENGINE_MEMORY) * LIKENESS_MS + value;
-        expected = ENGINE_MEMORY * expected + (1 - ENGINE_MEMORY) * LIKENESS_MS + standard;
-        const difference = Math.log(took / expected);
-        speed.factor = Math.exp(Math.sign(difference) * Math.max(0, Math.abs(difference) - INDIFFERENCE));
-        pace?.showFactor(speed.factor);
+        const within = (scatters: number): number =>
+          Math.max(own - scatters * scatter, Math.min(own + scatters * scatter, ms));
+        const likely = within(OUTLIER);
+        fleet.observe(tokens, streams, likely, scatter);
+        const side = Math.sign(ms - likely);
+        outliers = side * outliers > 0 ? outliers + side : side;
+        const isChanged = Math.abs(outliers) > 1;
+        keep(Math.abs(outliers) === 2 ? 0 : ENGINE_MEMORY);
+        took += isChanged ? Math.max(0, within(CHANGE)) : likely;
+        expected += standard;
+        show();
       },
     };
     pace?.showFactor(speed.factor);

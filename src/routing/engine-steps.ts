@@ -12,7 +12,7 @@ const SAME_STEP = 0.25;
 
 /** Teaches a speed how long steps take: that one is over is known when the next one is. */
 export const createEngineSteps = (
-  { tokensMs, observe }: EngineSpeed,
+  { tokensMs, observe }: Pick<EngineSpeed, "tokensMs" | "observe">,
   progress: Pick<EngineProgress, "servedAt" | "serve">,
 ): EngineSteps => {
   let tokens = 0;
@@ -27,7 +27,7 @@ export const createEngineSteps = (
         ms += elapsed;
         return;
       }
-      if (tokens > 0) observe(tokens, streams, ms);
+      if (tokens > 0) observe(tokens, streams, ms, at);
       tokens = ownTokens;
       streams = ownStreams;
       ms = elapsed;

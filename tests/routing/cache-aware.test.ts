@@ -83,6 +83,20 @@ test("an engine that is slower gets less, as far as it is known to be", () => {
   expect((counts.get("http://a") ?? 0) / mean).toBeLessThan(0.35);
 });
 
+test("an engine that nobody asks since it was slow is asked again, and gets its share when it is no longer", () => {
+  const { send } = start();
+  const asked: number[] = [];
+  for (let at = 0; at < 900_000; at += 1000) {
+    const plan = send(promptAt(`${at}${"x".repeat(4000)}`, at), four);
+    const isFirst = plan.endpoint.url === "http://a";
+    if (isFirst) asked.push(at);
+    answer(plan, isFirst && at < 30_000 ? 900 : 125);
+  }
+  const between = (from: number, to: number): number => asked.filter((at) => at >= from && at < to).length;
+  expect(between(30_000, 60_000)).toBeLessThan(3);
+  expect(between(600_000, 900_000)).toBeWithin(50, 100);
+});
+
 test("an engine that has fallen silent is passed over, and comes back when it speaks", () => {
   const { send } = start();
   const silent = send(promptAt(text("system")), four);

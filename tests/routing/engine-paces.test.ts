@@ -24,8 +24,8 @@ test("the factor of a speed is shown from the beginning, and when it has learned
   const shown = () => [pace, other].map(({ row }) => paces.columns().factors[row]);
   expect(shown()).toEqual([1, 1]);
   for (let round = 0; round < 200; round += 1) {
-    slow.observe(1000, 0, 400);
-    fast.observe(1000, 0, 100);
+    slow.observe(1000, 0, 400, round);
+    fast.observe(1000, 0, 100, round);
   }
   expect(shown()).toEqual([slow.factor, fast.factor]);
   expect(slow.factor).toBeGreaterThan(fast.factor);

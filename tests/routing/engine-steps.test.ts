@@ -3,13 +3,11 @@ import { createProgress } from "../../src/routing/engine-progress.ts";
 import { createEngineSteps } from "../../src/routing/engine-steps.ts";
 
 const start = () => {
-  const seen: (readonly [tokens: number, streams: number, ms: number])[] = [];
+  const seen: (readonly [tokens: number, streams: number, ms: number, at: number])[] = [];
   const progress = createProgress();
   const { computed } = createEngineSteps(
     {
-      factor: 1,
       tokensMs: (tokens) => tokens / 8,
-      fixedMs: () => 10,
       observe: (...step) => void seen.push(step),
     },
     progress,
@@ -25,7 +23,7 @@ test("prompts whose answers begin together are one step, learned when the next i
   computed(1502, 800, 4);
   expect(seen).toEqual([]);
   computed(1702, 1600, 5);
-  expect(seen).toEqual([[4000, 3, 502]]);
+  expect(seen).toEqual([[4000, 3, 502, 1702]]);
 });
 
 test("prompts of an engine that is never idle take the time since the one before", () => {
@@ -33,8 +31,8 @@ test("prompts of an engine that is never idle take the time since the one before
   progress.serve(0);
   for (const at of [200, 400, 600]) computed(at, 1600, 0);
   expect(seen).toEqual([
-    [1600, 0, 200],
-    [1600, 0, 200],
+    [1600, 0, 200, 400],
+    [1600, 0, 200, 600],
   ]);
   expect(progress.servedAt).toBe(600);
 });
@@ -48,7 +46,7 @@ test("the time in which an engine had no prompt counts for none", () => {
   progress.serve(20_000);
   computed(20_200, 1600, 1);
   expect(seen).toEqual([
-    [1600, 0, 200],
-    [1600, 1, 200],
+    [1600, 0, 200, 9200],
+    [1600, 1, 200, 20_200],
   ]);
 });
