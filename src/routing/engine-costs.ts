@@ -34,7 +34,7 @@ export interface CostTerms {
 }
 
 /** Tokens of its answer for which a request suffers from the streams that are there: those that come first count. */
-const TOKENS_BESIDE = 60;
+const TOKENS_BESIDE = 20;
 /** What it costs to hold up a stream for a millisecond, in milliseconds until an answer begins. */
 const PRICE_OF_STALL = 0.03;
 
