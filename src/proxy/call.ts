@@ -1,17 +1,8 @@
-import { RouterError } from "../core/errors.ts";
 import type { Prompt, RoutingRequest } from "../routing/policy.ts";
 import { type ReadBody, readBody } from "./body.ts";
-import { parseBeginning } from "./json-cut.ts";
-import {
-  fieldSpans,
-  MAX_FIELDS,
-  opensListOrString,
-  parseSpan,
-  replaceSpan,
-  type Span,
-} from "./json-fields.ts";
+import { type Contents, invalid, MAX_FIELD, readJson } from "./json-body.ts";
+import { replaceSpan, type Span } from "./json-fields.ts";
 import { boundaryOf, formFieldSpans } from "./multipart.ts";
-import { type FieldReader, readPrompt } from "./prompt.ts";
 
 /** A request as the router understood it; its bytes are those of the client. */
 export interface Call extends Pick<RoutingRequest, "headers" | "field"> {
@@ -39,96 +30,6 @@ interface Message {
   readonly path: string;
   readonly body?: Uint8Array<ArrayBuffer> | undefined;
 }
-
-/** Above this many bytes a body is scanned for its fields instead of parsed, to keep the event loop free. */
-const PARSE_LIMIT = 1024 * 1024;
-/** Deepest nesting of JSON that is accepted, as a bound on what a small request can cost. */
-const MAX_DEPTH = 64;
-/** Most messages of a conversation, as a bound on what engines and policies have to look at. */
-const MAX_MESSAGES = 10_000;
-/** Longest field value that is read out of a scanned body, in bytes. */
-const MAX_FIELD = 64 * 1024;
-/** So many bytes of each field of a scanned body count for its prompt. */
-const MAX_PROMPT_FIELD = 1024 * 1024;
-
-const strictDecoder = new TextDecoder("utf-8", { fatal: true });
-
-const INVALID_JSON = "Invalid request: request body must be valid JSON.";
-const TOO_MANY_MESSAGES = `Invalid request: more than ${MAX_MESSAGES} messages.`;
-const NOT_AN_OBJECT = "Invalid request: request body must be a JSON object.";
-
-/** What a body tells about itself. */
-interface Contents {
-  readonly model: unknown;
-  readonly field: (name: string) => unknown;
-  /** Fields for the prompt; absent where the body is no JSON. */
-  readonly promptField?: FieldReader;
-  /** Where the model's value stands and how another is written there. */
-  readonly splice?: ((model: string) => Uint8Array<ArrayBuffer>) | undefined;
-}
-
-const invalid = (message: string, cause?: unknown): RouterError =>
-  new RouterError("invalid_request", message, { cause });
-
-const isDeeperThan = (value: unknown, depth: number): boolean => {
-  if (typeof value !== "object" || value === null) return false;
-  if (depth === 0) return true;
-  if (Array.isArray(value)) return value.some((child) => isDeeperThan(child, depth - 1));
-  const fields = value as Readonly<Record<string, unknown>>;
-  // What JSON is parsed to has no fields but its own.
-  for (const name in fields) if (isDeeperThan(fields[name], depth - 1)) return true;
-  return false;
-};
-
-const spansOf = (bytes: Uint8Array): ReadonlyMap<string, Span> => {
-  try {
-    return fieldSpans(bytes, MAX_DEPTH, { messages: MAX_MESSAGES });
-  } catch (error) {
-    if (error instanceof RangeError) throw invalid(TOO_MANY_MESSAGES, error);
-    throw invalid(INVALID_JSON, error);
-  }
-};
-
-const spliceJson = (bytes: Uint8Array) => (model: string) => {
-  const span = spansOf(bytes).get("model");
-  return replaceSpan(bytes, span ?? { start: 0, end: 0 }, Buffer.from(JSON.stringify(model)));
-};
-
-const readParsed = (bytes: Uint8Array): Contents => {
-  let value: unknown;
-  try {
-    value = JSON.parse(strictDecoder.decode(bytes));
-  } catch (error) {
-    throw invalid(INVALID_JSON, error);
-  }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw invalid(NOT_AN_OBJECT);
-  }
-  if (Object.keys(value).length > MAX_FIELDS || isDeeperThan(value, MAX_DEPTH)) throw invalid(INVALID_JSON);
-  const fields = value as Readonly<Record<string, unknown>>;
-  const field = (name: string): unknown => (Object.hasOwn(fields, name) ? fields[name] : undefined);
-  const messages = field("messages");
-  if (Array.isArray(messages) && messages.length > MAX_MESSAGES) throw invalid(TOO_MANY_MESSAGES);
-  return { model: field("model"), field, promptField: field, splice: spliceJson(bytes) };
-};
-
-const readScanned = (bytes: Uint8Array): Contents => {
-  if (opensListOrString(bytes)) throw invalid(NOT_AN_OBJECT);
-  const spans = spansOf(bytes);
-  const field = (name: string): unknown => {
-    const span = spans.get(name);
-    try {
-      return span && parseSpan(bytes, span, MAX_FIELD);
-    } catch (error) {
-      throw invalid(INVALID_JSON, error);
-    }
-  };
-  const promptField: FieldReader = (name) => {
-    const span = spans.get(name);
-    return span && parseBeginning(bytes, span, MAX_PROMPT_FIELD);
-  };
-  return { model: field("model"), field, promptField, splice: spliceJson(bytes) };
-};
 
 const readForm = (bytes: Uint8Array, boundary: string): Contents => {
   let spans: ReadonlyMap<string, Span>;
@@ -160,7 +61,7 @@ const readContents = (bytes: Uint8Array, contentType: string | null): Contents =
   if (boundary !== undefined) return readForm(bytes, boundary);
   if (contentType?.toLowerCase().startsWith("multipart/"))
     throw invalid("Invalid multipart/form-data request");
-  return bytes.length > PARSE_LIMIT ? readScanned(bytes) : readParsed(bytes);
+  return readJson(bytes);
 };
 
 const modelOf = (value: unknown): string => {
@@ -224,7 +125,7 @@ export const readCall = async (arrival: Arrival): Promise<Call> => {
   const {
     model: named,
     field,
-    promptField,
+    promptAt,
     splice,
   }: Contents = body
     ? readContents(body.length === 0 ? EMPTY_OBJECT : body, headers.get("content-type"))
@@ -239,7 +140,7 @@ export const readCall = async (arrival: Arrival): Promise<Call> => {
     model,
     engineId: search.get("id") ?? undefined,
     field,
-    prompt: (served) => promptField && readPrompt(promptField, served, path),
+    prompt: (served) => promptAt?.(path, served),
     messageFor: (served) => {
       if (model === undefined || served === model) return message;
       return splice ? { ...message, body: splice(served) } : { path: path + queryForEngine(query, served) };

@@ -9,6 +9,7 @@ import {
   QUOTE,
 } from "./json-bytes.ts";
 import type { Span } from "./json-fields.ts";
+import type { KeptStrings } from "./kept-strings.ts";
 
 /** What is open where a text is cut. */
 interface Cut {
@@ -65,15 +66,22 @@ const lastCut = (bytes: Uint8Array, from: number, to: number): Cut => {
   return safe;
 };
 
+const decode: KeptStrings["textOf"] = (bytes, start, end) =>
+  Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString();
+
 /**
- * The value in a span; of one that is longer than `maxBytes` its beginning, with what is open there closed. `undefined`
- * where that is no JSON: what is inside values is for the engine to check.
+ * The value in a span; of one that is longer than `maxBytes` its beginning, with what is open there closed, read by
+ * `textOf` where that is given. `undefined` where that is no JSON: what is inside values is for the engine to check.
  */
-export const parseBeginning = (bytes: Uint8Array, { start, end }: Span, maxBytes: number): unknown => {
+export const parseBeginning = (
+  bytes: Uint8Array,
+  { start, end }: Span,
+  maxBytes: number,
+  textOf: KeptStrings["textOf"] = decode,
+): unknown => {
   const cut = end - start > maxBytes ? lastCut(bytes, start, start + maxBytes) : { end, closers: "" };
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset + start, cut.end - start).toString() + cut.closers;
   try {
-    return JSON.parse(text);
+    return JSON.parse(textOf(bytes, start, cut.end) + cut.closers);
   } catch {
     return undefined;
   }

@@ -33,6 +33,19 @@ export const opensListOrString = (bytes: Uint8Array): boolean => {
   return bytes[at] === OPEN_BRACKET || bytes[at] === QUOTE;
 };
 
+/** Where the quote stands that ends the string whose contents begin here; -1 where none does. */
+export const stringEnd = (bytes: Uint8Array, start: number): number => {
+  let at = start;
+  for (;;) {
+    const quote = bytes.indexOf(QUOTE, at);
+    if (quote < 0) return -1;
+    let before = quote;
+    while (before > at && bytes[before - 1] === BACKSLASH) before -= 1;
+    if ((quote - before) % 2 === 0) return quote;
+    at = quote + 1;
+  }
+};
+
 /**
  * Where the value of each top-level field of a JSON object lies, found without parsing the values: a string is
  * crossed at the speed of a byte search. Of duplicate fields the last counts, as in every JSON parser that
@@ -61,14 +74,9 @@ export const fieldSpans = (
   };
   const skipString = (): void => {
     expect(QUOTE);
-    for (;;) {
-      const quote = bytes.indexOf(QUOTE, at);
-      if (quote < 0) fail("unterminated string");
-      let before = quote;
-      while (before > at && bytes[before - 1] === BACKSLASH) before -= 1;
-      at = quote + 1;
-      if ((quote - before) % 2 === 0) return;
-    }
+    const quote = stringEnd(bytes, at);
+    if (quote < 0) fail("unterminated string");
+    at = quote + 1;
   };
   const skipNested = (most: number): void => {
     let depth = 1;

@@ -1,4 +1,5 @@
 import type { Prompt } from "../routing/policy.ts";
+import type { KeptStrings } from "./kept-strings.ts";
 
 /** Reads a top-level field of a body; of a value that is too long only its beginning. */
 export type FieldReader = (name: string) => unknown;
@@ -41,9 +42,15 @@ const isTokenList = (value: unknown): value is readonly number[] =>
 /**
  * What an engine computes for the body of a request, `undefined` where there is no prompt. All forms of all routes:
  * messages with content parts and tools, one or several prompts as text or token ids, inputs of embeddings,
- * responses, reranking and scoring. Images and sounds count by their identity.
+ * responses, reranking and scoring. Images and sounds count by their identity. `bytesOf` tells what strings stand for
+ * that stand for others.
  */
-export const readPrompt = (read: FieldReader, model: string, path: string): Prompt | undefined => {
+export const readPrompt = (
+  read: FieldReader,
+  model: string,
+  path: string,
+  bytesOf: KeptStrings["bytesOf"] = () => undefined,
+): Prompt | undefined => {
   if (WITHOUT_MODEL.has(path)) return undefined;
   const pieces: Uint8Array[] = [];
   let texts: string[] = [];
@@ -53,34 +60,52 @@ export const readPrompt = (read: FieldReader, model: string, path: string): Prom
     texts = [];
   };
 
+  const push = (text: string): void => {
+    const bytes = bytesOf(text);
+    if (bytes) {
+      flush();
+      pieces.push(bytes);
+    } else texts.push(text);
+  };
+
   const addMedia = (text: string): void => {
-    texts.push(text.length < MIN_MEDIA ? text : `${SEPARATOR}${Bun.hash.xxHash64(text).toString(36)}`);
+    const media = bytesOf(text) ?? text;
+    texts.push(media.length < MIN_MEDIA ? text : `${SEPARATOR}${Bun.hash.xxHash64(media).toString(36)}`);
   };
 
   const addObject = (value: Readonly<Record<string, unknown>>, addString: (text: string) => void): void => {
     for (const [key, child] of Object.entries(value)) {
       if (child === null || UNCOMPUTED_KEYS.has(key)) continue;
-      texts.push(SEPARATOR, key, SEPARATOR);
+      texts.push(SEPARATOR);
+      push(key);
+      texts.push(SEPARATOR);
       add(child, addString);
     }
   };
 
   const addPart = (part: unknown): void => {
     if (!isObject(part)) add(part, addText);
-    else if (typeof part["text"] === "string") texts.push(part["text"], SEPARATOR);
-    else if (part["type"] === "tool_result") addMessage(part);
+    else if (typeof part["text"] === "string") {
+      push(part["text"]);
+      texts.push(SEPARATOR);
+    } else if (part["type"] === "tool_result") addMessage(part);
     else addObject(part, part["type"] === "tool_use" ? addText : addMedia);
   };
 
   const addMessage = ({ role, content, ...rest }: Readonly<Record<string, unknown>>): void => {
-    texts.push(SEPARATOR, typeof role === "string" ? role : "", SEPARATOR);
+    texts.push(SEPARATOR);
+    if (typeof role === "string") push(role);
+    texts.push(SEPARATOR);
     if (Array.isArray(content)) for (const part of content) addPart(part);
-    else if (typeof content === "string") texts.push(content, SEPARATOR);
+    else if (typeof content === "string") {
+      push(content);
+      texts.push(SEPARATOR);
+    }
     addObject(rest, addText);
   };
 
   const addText = (text: string): void => {
-    if (text !== "") texts.push(text);
+    if (text !== "") push(text);
   };
 
   const add = (value: unknown, addString: (text: string) => void): void => {
@@ -105,7 +130,7 @@ export const readPrompt = (read: FieldReader, model: string, path: string): Prom
   if (first === undefined) return undefined;
   const salt = read("cache_salt");
   return {
-    root: typeof salt === "string" ? `${model}${SEPARATOR}${salt}` : model,
+    root: typeof salt === "string" ? `${model}${SEPARATOR}${bytesOf(salt)?.toString() ?? salt}` : model,
     bytes: pieces.length === 1 ? first : Buffer.concat(pieces),
   };
 };

@@ -53,7 +53,7 @@ const MISSING_IN_FORM = "Invalid request: missing 'model' in form data.";
 const nested = (levels: number): string =>
   `{"model":"m","x":${"[".repeat(levels - 1)}${"]".repeat(levels - 1)}}`;
 
-const SCANNED = 1024 * 1024 + 1;
+const SCANNED = 16 * 1024 + 1;
 const padding = " ".repeat(SCANNED);
 
 /** What the engine gets when the client names the model that is served. */
@@ -164,7 +164,7 @@ describe("a JSON body", () => {
     );
   });
 
-  test("is understood alike whether it is parsed or, beyond 1 MiB, scanned", async () => {
+  test("is understood alike whether it is parsed or, beyond 16 KiB, scanned", async () => {
     const short = fc.constantFrom('"m"', '"\\u006d"', "null", "7", "[1]", '{"model":"m"}', '"é\\n"', "true");
     await fc.assert(
       fc.asyncProperty(jsonObject(short), async ({ text, entries }) => {
@@ -188,9 +188,34 @@ describe("a JSON body", () => {
 
   test("beyond 1 MiB has no field that is itself longer than 64 KiB", async () => {
     const value = "v".repeat(64 * 1024 - 2);
-    const call = await read({ body: `{"model":"m","fits":"${value}","long":"${value}v"${padding}}` });
-    expect(call.field("fits")).toBe(value);
-    expect(call.field("long")).toBeUndefined();
+    const body = `{"model":"m","fits":"${value}","long":"${value}v"}`;
+    const [medium, large] = [await read({ body }), await read({ body: " ".repeat(1024 * 1024) + body })];
+    expect(large.field("fits")).toBe(value);
+    expect(large.field("long")).toBeUndefined();
+    expect(medium.field("long")).toBe(`${value}v`);
+  });
+
+  test.each(['"stream":tru', '"stream":0x1', String.raw`"user":"\q"`, '"user":"a\nb"'])(
+    "that has %p is refused, long or short",
+    async (text) => {
+      const message = INVALID_JSON;
+      for (const space of ["", padding])
+        expect(await outcome({ body: `{"model":"m",${text}${space}}` })).toEqual({
+          code: "invalid_request",
+          message,
+        });
+    },
+  );
+
+  test("that is not UTF-8 is refused, long or short", async () => {
+    for (const space of ["", padding]) {
+      const body = Buffer.concat([
+        bytesOf(`${space}{"model":"m","x":["`),
+        Buffer.from([0xff]),
+        bytesOf('"]}'),
+      ]);
+      expect(await outcome({ body })).toEqual({ code: "invalid_request", message: INVALID_JSON });
+    }
   });
 });
 

@@ -107,6 +107,31 @@ describe("of a call", () => {
     expect(whole?.subarray(0, part?.length)).toEqual(part ?? new Uint8Array());
   });
 
+  test("is the same whether its body is short enough to be parsed or not", async () => {
+    const text = fc.oneof(
+      fc.string({ unit: "grapheme" }),
+      fc.constantFrom("a", "é", "\n", '"', "\\", "\0#0").map((unit) => unit.repeat(1500)),
+    );
+    const part = fc.oneof(
+      fc.record({ type: fc.constant("text"), text }),
+      fc.record({ type: fc.constant("image_url"), image_url: fc.record({ url: text }) }),
+    );
+    const message = fc.record({ role: text, content: fc.oneof(text, fc.array(part, { maxLength: 2 })) });
+    const fields = fc.record({
+      messages: fc.array(message, { maxLength: 2 }),
+      cache_salt: text,
+      tools: fc.array(fc.dictionary(text, text, { maxKeys: 1 }), { maxLength: 1 }),
+    });
+    await fc.assert(
+      fc.asyncProperty(fields, async (given) => {
+        const body = { model: "m", ...given };
+        const large = await callOf(JSON.stringify({ ...body, user: "u".repeat(16 * 1024) }));
+        expect(large.prompt("m")).toEqual(readPrompt((name) => Reflect.get(body, name), "m", large.path));
+      }),
+      { numRuns: 300 },
+    );
+  });
+
   test("values that are no JSON are no prompt: they are for the engine to refuse", async () => {
     const call = await callOf(`{"model":"m","prompt":[tru],"x":"${"x".repeat(1024 * 1024)}"}`);
     expect(call.prompt("m")).toBeUndefined();
