@@ -10,7 +10,7 @@ import { createSpeeds } from "./engine-speed.ts";
 import { createEngineSteps, type EngineSteps } from "./engine-steps.ts";
 import { first, standingsOf } from "./explanation.ts";
 import { createFadingRate, stepOf } from "./fading-rate.ts";
-import { leastOf } from "./least-of.ts";
+import { leastAt } from "./least-of.ts";
 import type { PolicyDeps, PolicyModule, RoutingPolicy, SinglePlan } from "./policy.ts";
 
 /** What is known of an engine beside its book. */
@@ -66,7 +66,7 @@ const createCacheAware = (_options: unknown, { random, book: shared }: PolicyDep
   };
 
   const choose = (sight: Sight<ServingEngine>, at: number, draw: () => number): Choice => {
-    const { engines, tokens, blocks, bytesOn } = sight;
+    const { engines, tokens, blocks } = sight;
     const { bytes, most: known } = sight.held();
     const perByte = tokens / Math.max(1, blocks.length);
     const answer = conversations.answerBefore(blocks, known);
@@ -90,8 +90,9 @@ const createCacheAware = (_options: unknown, { random, book: shared }: PolicyDep
     });
     const costOn = (_engine: ServingEngine, index: number): number => costs[index] ?? Infinity;
 
-    const engine = leastOf(engines, costOn, draw);
-    const held = bytesOn(engine);
+    const place = leastAt(costs, draw);
+    const engine = engines[place] ?? engines[0];
+    const held = bytes[place] ?? 0;
     const missing = missingBeside(held);
     const ownMs = engine.speed.tokensMs(missing);
     const rule = known === 0 ? "cold" : held < known ? "spread" : "prefix";

@@ -84,8 +84,10 @@ export const predictCosts = (
     const factor = factors[row] ?? 1;
     const busy = isFresh ? (rates[row] ?? 0) : engine.work.perMs(at);
     const held = bytes[index] ?? 0;
-    const wait = queueMs(engine, at, factor * perToken);
-    const own = factor * perToken * (held === 0 ? missingAnew : missing(held));
+    const price = factor * perToken;
+    // Most engines have nothing that waits, and a call for each costs more than to look.
+    const wait = engine.waitingTokens === 0 ? 0 : queueMs(engine, at, price);
+    const own = price * (held === 0 ? missingAnew : missing(held));
     // Those who come while the engine is busy wait longer by what this request takes.
     const delayed = (own * perMs * (wait + own / 2)) / idle;
     const stalled = PRICE_OF_STALL * own * decoding;

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { leastOf } from "../../src/routing/least-of.ts";
+import { leastAt, leastOf } from "../../src/routing/least-of.ts";
 
 const shares = (weights: readonly [number, ...number[]]): readonly number[] => {
   const counts = weights.map(() => 0);
@@ -8,6 +8,8 @@ const shares = (weights: readonly [number, ...number[]]): readonly number[] => {
     let state = draw;
     const random = (): number => ((state = (state * 7919 + 13) % 1000) + 0.5) / 1000;
     const index = leastOf(things, (thing) => weights[thing] ?? 0, random);
+    state = draw;
+    expect(leastAt(Float64Array.from(weights), random)).toBe(index);
     counts[index] = (counts[index] ?? 0) + 1;
   }
   return counts;
