@@ -122,6 +122,7 @@ export const createSimulatedEngine = (
     if (steps <= 0) return;
     finish(steps, current);
     begin(current.fromMs + current.stepMs * steps);
+    awaitEnd(Infinity);
   };
 
   const start = (): void => {

@@ -56,6 +56,31 @@ const submitAt = (timeline: Timeline, engine: SimulatedEngine, arrival: Arrival,
 const one = { atMs: 0, promptTokens: 800, outputTokens: 11, name: 1 };
 
 describe("a simulated engine", () => {
+  test("does the same whether or not somebody looks at it", async () => {
+    const endsOf = async (looksAtMs: readonly number[]) => {
+      const { timeline, engine, gaps } = start();
+      const heard = [one, { ...one, atMs: 180.5, name: 2 }].map((each, index) =>
+        submitAt(timeline, engine, each, index),
+      );
+      const left: number[] = [];
+      for (const atMs of looksAtMs) {
+        timeline.at(atMs, () => {
+          engine.stats();
+          left.push(engine.stepLeftMs());
+        });
+      }
+      await runAll(timeline);
+      const ends = heard.map(({ firstMs = 0, endMs = 0 }) => [firstMs.toFixed(6), endMs.toFixed(6)]);
+      return { ends, tokens: gaps.length, least: Math.min(...gaps), left };
+    };
+    const unseen = await endsOf([]);
+    const seen = await endsOf([20.5, 120.5, 150.5, 155.5, 190.5, 290.5, 300.5, 315.5]);
+    expect(seen.ends).toEqual(unseen.ends);
+    expect(seen.tokens).toBe(unseen.tokens);
+    expect(seen.least).toBeCloseTo(6.35);
+    expect(Math.min(...seen.left)).toBeGreaterThan(0);
+  });
+
   test("gives every token when the engine of mock-engine gives it, whatever comes in the midst of its strides", async () => {
     const arrival = fc.record({
       // Never the very time at which a step ends: then either order is right.
