@@ -3,7 +3,7 @@ import type { Endpoint } from "../core/endpoint.ts";
 import type { OptionTable, OptionValues } from "../core/option.ts";
 import { cacheAware } from "./cache-aware.ts";
 import { type Account, createEngineBook, type Sight } from "./engine-book.ts";
-import { type BookedEngine, describeLoad } from "./engine-load.ts";
+import { type BookedEngine, describeLoad, requestsOn } from "./engine-load.ts";
 import { first, standingsOf } from "./explanation.ts";
 import { leastOf } from "./least-of.ts";
 import type { PolicyDeps, PolicyModule, RoutePlan, RoutingPolicy, RoutingRequest } from "./policy.ts";
@@ -44,7 +44,7 @@ const LEAST_HELD = 512;
 /** So many tokens may be missing there: a small part of what an engine computes beside its streams in one step. */
 const MOST_MISSING = 512;
 
-const loadOf = ({ waiting, decoding }: BookedEngine): number => REQUEST_TOKENS * (waiting + decoding);
+const loadOf = (engine: BookedEngine): number => REQUEST_TOKENS * requestsOn(engine);
 
 /**
  * The engine that answers has the least to do, where to compute the prompt anew counts as work. It is asked alone

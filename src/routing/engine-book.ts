@@ -1,6 +1,6 @@
 import type { EngineCells } from "../core/engine-cells.ts";
 import type { RequestWatcher } from "../core/request-stats.ts";
-import { type BookedEngine, createLoad, type EngineLoad, joinLoad } from "./engine-load.ts";
+import { type BookedEngine, createLoad, type EngineLoad, joinLoad, requestsOn } from "./engine-load.ts";
 import { createHeldBytes, type Held, NOWHERE } from "./held-bytes.ts";
 import type {
   Candidate,
@@ -227,7 +227,7 @@ export const createEngineBook = <Extra extends object>(
       for (const [id, engine] of engines) {
         if (endpointIds.has(id)) continue;
         forget(engine);
-        if (engine.waiting + engine.decoding === 0) engines.delete(id);
+        if (requestsOn(engine) === 0) engines.delete(id);
       }
       known = new WeakMap();
     },

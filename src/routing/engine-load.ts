@@ -29,6 +29,9 @@ const DECODE_TOKENS = 200;
 export const outstandingWork = ({ waitingTokens, decoding }: BookedEngine): number =>
   waitingTokens + DECODE_TOKENS * decoding;
 
+/** Requests that it has. */
+export const requestsOn = ({ waiting, decoding }: BookedEngine): number => waiting + decoding;
+
 /** An engine's load for people. */
 export const describeLoad = ({ waiting, decoding }: BookedEngine): string =>
   `${waiting} waiting, ${decoding} decoding`;

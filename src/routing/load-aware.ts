@@ -1,7 +1,7 @@
 import { decimalBetween } from "../config/schemas.ts";
 import type { OptionTable, OptionValues } from "../core/option.ts";
 import { type Account, createEngineBook, type Sight } from "./engine-book.ts";
-import { type BookedEngine, describeLoad } from "./engine-load.ts";
+import { describeLoad, requestsOn } from "./engine-load.ts";
 import { first, standingsOf } from "./explanation.ts";
 import { leastOf } from "./least-of.ts";
 import type { PolicyDeps, PolicyModule, RoutingPolicy } from "./policy.ts";
@@ -15,8 +15,6 @@ const options = {
     help: "Share of a prompt found in the cache that twice the mean load outweighs (loadaware routing).",
   },
 } as const satisfies OptionTable;
-
-const requestsOn = ({ waiting, decoding }: BookedEngine): number => waiting + decoding;
 
 const createLoadAware = (
   { loadAwareBeta: beta }: OptionValues<typeof options>,

@@ -2,7 +2,7 @@ import { isAscii } from "node:buffer";
 import { integer } from "../config/schemas.ts";
 import type { OptionTable, OptionValues } from "../core/option.ts";
 import { type Account, createEngineBook, type Sight } from "./engine-book.ts";
-import { type BookedEngine, describeLoad } from "./engine-load.ts";
+import { describeLoad, requestsOn } from "./engine-load.ts";
 import { first, standingsOf } from "./explanation.ts";
 import { leastOf } from "./least-of.ts";
 import type { PolicyDeps, PolicyModule, Prompt, RoutingPolicy, SinglePlan } from "./policy.ts";
@@ -50,8 +50,6 @@ const chunkEnds = (bytes: Uint8Array): Int32Array => {
 /** Cuts a prompt as the reference does: xxHash64 of 128 characters, of the first chunk of a root without a name seed 0. */
 export const chunksOf = ({ root, bytes }: Prompt): PromptBlocks =>
   chainBlocks(bytes, chunkEnds(bytes), root === "" ? 0n : Bun.hash.xxHash64(root), Bun.hash.xxHash64);
-
-const requestsOn = ({ waiting, decoding }: BookedEngine): number => waiting + decoding;
 
 const createPrefixAware = (
   { prefixMinMatchLength }: OptionValues<typeof options>,
