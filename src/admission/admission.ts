@@ -29,8 +29,8 @@ interface AdmissionDeps {
 export interface Admission {
   /** Throws where a request would be turned away now, before its body is read. */
   readonly check: () => void;
-  /** Reads a request's body, which takes memory as well. */
-  readonly read: <Result>(task: () => Promise<Result>) => Promise<Result>;
+  /** Counts a request whose body is being read, which takes memory as well. */
+  readonly read: <Result>(reading: Promise<Result>) => Promise<Result>;
   /** A place, at once where one is free. Throws `queue_full`, `queue_timeout`, or why the client's signal aborted. */
   readonly enter: (client: Waiter) => Place | Promise<Place>;
   /** Absent where every engine has room for all. */
@@ -76,9 +76,8 @@ export const createAdmission = (
 
   return {
     check,
-    read: (task) => {
+    read: (reading) => {
       state.reading.add(1);
-      const reading = task();
       reading.then(endReading, endReading);
       return reading;
     },

@@ -206,7 +206,8 @@ export const createOutliers = (
       if (since !== undefined) engines.slow(judged, undefined);
       return isBusy ? { ...full, weight: most } : full;
     },
-    begin: ({ id, url }, onUnreachable) => {
+    begin: (endpoint, onUnreachable) => {
+      const { id, url } = endpoint;
       const judged = engines.of(id, url);
       const { breaker } = judged;
       if (!breaker) return unjudged;

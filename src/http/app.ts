@@ -40,7 +40,7 @@ interface AppDeps {
 
 type Env = { Bindings: Admitted };
 
-/** Answers what the gate has admitted. */
+/** Answers what the gate has admitted, with the request's id among the fields. */
 export interface App {
   readonly fetch: (request: Request, admitted: Admitted) => Response | Promise<Response>;
 }
@@ -82,7 +82,7 @@ export const createApp = (surface: Surface, deps: AppDeps): App => {
         const { req, env } = context;
         const path = req.query("path") ?? "/v1/chat/completions";
         const arrival = { id: env.requestId, request: req.raw, path, isReplaySafe: () => true };
-        const call = await admission.read(async () => readCall({ ...arrival, maxBodyBytes, readBody }));
+        const call = await admission.read(readCall({ ...arrival, maxBodyBytes, readBody }));
         return context.json(explain(call));
       });
     }
@@ -118,6 +118,13 @@ export const createApp = (surface: Surface, deps: AppDeps): App => {
     throw error;
   });
 
+  const answer = async (request: Request, admitted: Admitted): Promise<Response> => {
+    const response = await app.fetch(request, admitted);
+    // What comes from engines has it already.
+    if (!response.headers.has("x-request-id")) response.headers.set("x-request-id", admitted.requestId);
+    return response;
+  };
+
   // Nearly every request is for one of these, and for each the table would make a context first.
   const direct = new Map(isForClients ? forwardedRoutes.map((route) => [route.path, route]) : []);
   return {
@@ -125,7 +132,7 @@ export const createApp = (surface: Surface, deps: AppDeps): App => {
       const route = direct.get(pathOf(request.url));
       return route?.method === request.method
         ? forwarded(request, admitted, route)
-        : app.fetch(request, admitted);
+        : answer(request, admitted);
     },
   };
 };

@@ -24,6 +24,8 @@ interface Kept extends Client, Bagged {
   readonly end: (error: RouterError) => void;
 }
 
+const nothing = (): void => {};
+
 /**
  * Keeps the clients whose engines are awaited. The server's idle limit also counts while an engine thinks, and
  * lifting it sticks to the connection: this is the only place that lifts it, and what lifts it puts it back.
@@ -31,7 +33,8 @@ interface Kept extends Client, Bagged {
 export const createClients = (idleTimeoutSeconds: number): Clients => {
   const waiting = createBag<Kept>();
   return {
-    of: (request, server, { arrivedAt, trace }) => {
+    of: (request, server, arrival) => {
+      const { arrivedAt, trace } = arrival;
       let ending = new AbortController();
       const client: Kept = {
         signal: ending.signal,
@@ -39,7 +42,7 @@ export const createClients = (idleTimeoutSeconds: number): Clients => {
         dueAt: Number.POSITIVE_INFINITY,
         trace,
         place: undefined,
-        over: () => {},
+        over: nothing,
         end: (reason) => ending.abort(reason),
         interrupt: (reason) => {
           const interrupted = ending;

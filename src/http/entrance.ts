@@ -74,7 +74,6 @@ export const createEntrance = ({ sampleTrace, keyring, metrics, ...deps }: Entra
     let response: Response;
     try {
       response = await answer(request, server, { arrivedAt, trace, requestId });
-      if (!response.headers.has("x-request-id")) response.headers.set("x-request-id", requestId);
     } catch (error) {
       response = refuse(request, requestId, error);
     }

@@ -1,6 +1,6 @@
 import type { Admission } from "../admission/admission.ts";
 import type { ReadBody } from "../proxy/body.ts";
-import { readCall } from "../proxy/call.ts";
+import { understand } from "../proxy/call.ts";
 import { dueAt } from "../proxy/deadlines.ts";
 import type { Forward } from "../proxy/forward.ts";
 import type { Admitted, App } from "./app.ts";
@@ -27,11 +27,13 @@ export const createForwarded =
     maxRequestBodyBytes: maxBodyBytes,
     requestMs,
   }: ForwardedDeps): Forwarded =>
-  async (request, { requestId: id, client }, { method, path, isReplaySafe, pattern }) => {
+  async (request, admitted, route) => {
+    const { requestId: id, client } = admitted;
+    const { method, path, isReplaySafe, pattern } = route;
     client.trace?.routed(`${method} ${pattern ?? path}`);
     admission.check();
-    const arrival = { id, request, path, isReplaySafe, maxBodyBytes, readBody };
-    const call = await admission.read(() => readCall(arrival));
+    const body = method === "GET" ? undefined : await admission.read(readBody(request, maxBodyBytes));
+    const call = understand({ id, request, path, isReplaySafe }, body);
     client.dueAt = dueAt(requestMs, client, call);
     const place = admission.enter(client);
     const { leave } = place instanceof Promise ? await place : place;

@@ -1,6 +1,6 @@
 import type { Clock } from "../core/clock.ts";
 import { RouterError } from "../core/errors.ts";
-import { createWatch } from "./watch.ts";
+import { createWatch, type Watched } from "./watch.ts";
 
 const tooLarge = (maxBytes: number): RouterError =>
   new RouterError(
@@ -34,22 +34,39 @@ export const readBody = (request: Request, maxBytes: number): Promise<Uint8Array
   return request.bytes() as Promise<Uint8Array<ArrayBuffer>>;
 };
 
+/** A body that is awaited. */
+interface Awaited extends Watched {
+  readonly reject: (error: RouterError) => void;
+}
+
 /** Reads bodies that have so long to come; one that has not is `body_timeout`, whatever of it is there. */
 export const createReadBody = (timeoutMs: number, { clock }: { readonly clock: Clock }): ReadBody => {
-  const watch = createWatch({ clock });
   const late = (): RouterError =>
     new RouterError(
       "body_timeout",
       `The request body did not come within ${timeoutMs / 1000} s (--request-body-timeout-seconds).`,
     );
-  return (request, maxBytes) => {
-    const { promise, resolve, reject } = Promise.withResolvers<Uint8Array<ArrayBuffer>>();
-    const watching = watch.add(clock.monotonic() + timeoutMs, () => {
+  const watch = createWatch<Awaited>(
+    ({ reject }) => {
       reject(late());
       return Number.POSITIVE_INFINITY;
-    });
-    promise.then(watching.end, watching.end);
-    readBody(request, maxBytes).then(resolve, reject);
+    },
+    { clock },
+  );
+  return (request, maxBytes) => {
+    const { promise, resolve, reject } = Promise.withResolvers<Uint8Array<ArrayBuffer>>();
+    const awaited: Awaited = { dueAt: clock.monotonic() + timeoutMs, place: undefined, reject };
+    watch.add(awaited);
+    readBody(request, maxBytes).then(
+      (bytes) => {
+        watch.end(awaited);
+        resolve(bytes);
+      },
+      (error: unknown) => {
+        watch.end(awaited);
+        reject(error);
+      },
+    );
     return promise;
   };
 };

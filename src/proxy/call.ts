@@ -46,8 +46,8 @@ const readForm = (bytes: Uint8Array, boundary: string): Contents => {
   };
   const model = field("model");
   if (!model) throw invalid("Invalid request: missing 'model' in form data.");
-  const splice = (replacement: string) =>
-    replaceSpan(bytes, spans.get("model") ?? { start: 0, end: 0 }, Buffer.from(replacement));
+  const splice = (form: Uint8Array, replacement: string) =>
+    replaceSpan(form, spans.get("model") ?? { start: 0, end: 0 }, Buffer.from(replacement));
   return { model, field, splice };
 };
 
@@ -102,6 +102,10 @@ export interface Arrival {
   /** The canonical path of the matched route. */
   readonly path: string;
   readonly isReplaySafe: ReplaySafety;
+}
+
+/** How a body is read. */
+interface Reading {
   readonly maxBodyBytes: number;
   /** Without a limit of time where it is not given. */
   readonly readBody?: ReadBody;
@@ -113,15 +117,13 @@ export type ReplaySafety = (field: Contents["field"]) => boolean;
 const EMPTY_OBJECT = Buffer.from("{}");
 const NO_QUERY = new URLSearchParams();
 
-/** Reads the body once and whole. Throws `invalid_request` with the reference's messages, or `body_too_large`. */
-export const readCall = async (arrival: Arrival): Promise<Call> => {
+/** Understands a request by its body, which is absent where it has none. Throws `invalid_request` with the reference's messages. */
+export const understand = (arrival: Arrival, body: Uint8Array<ArrayBuffer> | undefined): Call => {
   const { id, request, path, isReplaySafe } = arrival;
   const { method, headers, url } = request;
   const mark = url.indexOf("?");
   const query = mark < 0 ? "" : url.slice(mark + 1);
   const search = query === "" ? NO_QUERY : parseQuery(query);
-  const body =
-    method === "GET" ? undefined : await (arrival.readBody ?? readBody)(request, arrival.maxBodyBytes);
   const {
     model: named,
     field,
@@ -143,9 +145,17 @@ export const readCall = async (arrival: Arrival): Promise<Call> => {
     prompt: (served) => promptAt?.(path, served),
     messageFor: (served) => {
       if (model === undefined || served === model) return message;
-      return splice ? { ...message, body: splice(served) } : { path: path + queryForEngine(query, served) };
+      return body && splice
+        ? { ...message, body: splice(body, served) }
+        : { path: path + queryForEngine(query, served) };
     },
     timeoutMs: timeoutOf(headers),
     isReplaySafe: isReplaySafe(field),
   };
+};
+
+/** Reads the body once and whole, and understands the request; throws `body_too_large` as well. */
+export const readCall = async (arrival: Arrival & Reading): Promise<Call> => {
+  const { request, maxBodyBytes, readBody: read = readBody } = arrival;
+  return understand(arrival, request.method === "GET" ? undefined : await read(request, maxBodyBytes));
 };

@@ -7,7 +7,7 @@ import type { Ticket } from "../stats/request-ledger.ts";
 import type { Call } from "./call.ts";
 import type { Client } from "./client.ts";
 import { createReachability } from "./reachability.ts";
-import { createWatch, type Watching } from "./watch.ts";
+import { createWatch, type Watched } from "./watch.ts";
 
 /** What is watched: an attempt of a client's call. */
 interface Subject {
@@ -20,10 +20,9 @@ interface Subject {
 }
 
 /** How far an attempt has come; only the deadlines write it. */
-export interface Progress extends Subject {
+export interface Progress extends Subject, Watched {
   readonly sentAt: number;
   readonly requestAt: number;
-  watching: Watching | undefined;
   phase: "head" | "first chunk" | "chunks" | "over";
   stalledAt: number | undefined;
   resumedAt: number;
@@ -143,17 +142,17 @@ export const createDeadlines = (
     return Math.min(at, requestAt, probeAt(attempt));
   };
 
-  const watch = createWatch({ clock });
+  const watch = createWatch(look, { clock });
   const reconsider = (attempt: Progress): void =>
-    attempt.watching?.by(Math.min(limitOf(attempt).at, probeAt(attempt)));
+    watch.by(attempt, Math.min(limitOf(attempt).at, probeAt(attempt)));
   const end = (attempt: Progress): void => {
     attempt.phase = "over";
-    attempt.watching?.end();
+    watch.end(attempt);
   };
 
   return {
     begin: ({ call, client, endpoint, model, ticket }) => {
-      const sentAt = clock.monotonic();
+      const sentAt = ticket.lastAt();
       const requestAt = client.dueAt;
       const attempt: Progress = {
         call,
@@ -163,7 +162,8 @@ export const createDeadlines = (
         ticket,
         sentAt,
         requestAt,
-        watching: undefined,
+        dueAt: Math.min(sentAt + soonestMs, requestAt),
+        place: undefined,
         phase: "head",
         stalledAt: undefined,
         resumedAt: sentAt,
@@ -172,7 +172,7 @@ export const createDeadlines = (
         unanswered: 0,
         unansweredSince: sentAt,
       };
-      attempt.watching = watch.add(Math.min(sentAt + soonestMs, requestAt), (now) => look(attempt, now));
+      watch.add(attempt);
       return attempt;
     },
     head: (attempt) => {

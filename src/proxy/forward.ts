@@ -6,7 +6,7 @@ import type { EngineFetch } from "../core/engine-fetch.ts";
 import type { EngineReach } from "../core/engine-reach.ts";
 import { describeError, RouterError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
-import type { EngineGroup } from "../fleet/engine-group.ts";
+import type { EngineGroup, Narrowing } from "../fleet/engine-group.ts";
 import type { RouterMetrics } from "../metrics/router-metrics.ts";
 import type { RoutePlan, RoutingPolicy, SinglePlan } from "../routing/policy.ts";
 import type { RequestLedger } from "../stats/request-ledger.ts";
@@ -125,10 +125,17 @@ export const createForward = (deps: ForwardDeps): Forward => {
     return response;
   };
 
+  const drawIn = (
+    { among }: EngineRoom,
+    model: string,
+    narrowing: Narrowing,
+    { client, isAgain }: { readonly client: Client; readonly isAgain: boolean },
+  ) => among(() => fleet.draw(model, narrowing), client, isAgain);
+
   return async (call, client) => {
     const model = modelOf(call);
     metrics.arrived(model, fleet.hasSeen(model) ? "served" : fleet.isEmpty() ? "wanted" : "unknown");
-    budget.arrived(clock.monotonic());
+    budget.arrived(client.arrivedAt);
     const { headers, field } = call;
     const prompt = once(() => call.prompt(model));
     const { path, body } = call.messageFor(model);
@@ -150,8 +157,7 @@ export const createForward = (deps: ForwardDeps): Forward => {
     let isAgain = false;
     for (let number = 1; ;) {
       const narrowing = failover?.narrowing ?? { only: call.engineId };
-      const draw = () => fleet.draw(model, narrowing);
-      const drawn = room ? room.among(draw, client, isAgain) : draw();
+      const drawn = room ? drawIn(room, model, narrowing, { client, isAgain }) : fleet.draw(model, narrowing);
       const candidates = drawn instanceof Promise ? await drawn : drawn;
       if (!candidates) throw fleet.missing(model);
       const canPrefill = prefill !== undefined && !prefilled && prefill.isPossible(call);

@@ -20,8 +20,8 @@ export interface Contents {
   readonly field: (name: string) => unknown;
   /** What an engine computes for it on this path when it serves this model; absent where the body is no JSON. */
   readonly promptAt?: (path: string, model: string) => Prompt | undefined;
-  /** The body with another model where its own stands. */
-  readonly splice?: ((model: string) => Uint8Array<ArrayBuffer>) | undefined;
+  /** The body, given again, with another model where its own stands. */
+  readonly splice?: ((bytes: Uint8Array, model: string) => Uint8Array<ArrayBuffer>) | undefined;
 }
 
 /** Above this many bytes a body is scanned for its fields: to parse it takes several copies of it. */
@@ -50,7 +50,10 @@ export const invalid = (message: string, cause?: unknown): RouterError =>
 const isDeeperThan = (value: unknown, depth: number): boolean => {
   if (typeof value !== "object" || value === null) return false;
   if (depth === 0) return true;
-  if (Array.isArray(value)) return value.some((child) => isDeeperThan(child, depth - 1));
+  if (Array.isArray(value)) {
+    for (const child of value) if (isDeeperThan(child, depth - 1)) return true;
+    return false;
+  }
   const fields = value as Readonly<Record<string, unknown>>;
   // What JSON is parsed to has no fields but its own.
   for (const name in fields) if (isDeeperThan(fields[name], depth - 1)) return true;
@@ -66,7 +69,7 @@ const spansOf = (bytes: Uint8Array): ReadonlyMap<string, Span> => {
   }
 };
 
-const spliceJson = (bytes: Uint8Array) => (model: string) => {
+const spliceJson = (bytes: Uint8Array, model: string): Uint8Array<ArrayBuffer> => {
   const span = spansOf(bytes).get("model");
   return replaceSpan(bytes, span ?? { start: 0, end: 0 }, Buffer.from(JSON.stringify(model)));
 };
@@ -90,7 +93,7 @@ const readParsed = (bytes: Uint8Array): Contents => {
     model: field("model"),
     field,
     promptAt: (path, model) => readPrompt(field, model, path),
-    splice: spliceJson(bytes),
+    splice: spliceJson,
   };
 };
 
@@ -131,7 +134,7 @@ const readScanned = (bytes: Uint8Array): Contents => {
       };
       return readPrompt(read, model, path, strings.bytesOf);
     },
-    splice: spliceJson(bytes),
+    splice: spliceJson,
   };
 };
 

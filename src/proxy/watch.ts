@@ -2,33 +2,34 @@ import { type Bagged, createBag } from "../core/bag.ts";
 import type { Clock } from "../core/clock.ts";
 import { MOST_LAG_MS } from "../health/lag.ts";
 
-/** Looks at many things with one timer: each says when it wants to be looked at again. */
-export interface Watch {
-  /**
-   * Calls `look` at the monotonic time given, or a little later, and then each time at what it answered; Infinity
-   * is never. Where the event loop was held up, what came meanwhile is read before. Adding and ending cost no timer.
-   */
-  readonly add: (dueAt: number, look: (now: number) => number) => Watching;
-}
-
-/** Something that is looked at until that is ended; no Disposable, which every request would pay for. */
-export interface Watching {
-  /** Has it looked at at this time if it would be later otherwise. */
-  readonly by: (dueAt: number) => void;
-  readonly end: () => void;
-}
-
-interface Entry extends Bagged {
+/** Something that is looked at; only the watch writes it once it is there. */
+export interface Watched extends Bagged {
+  /** Monotonic milliseconds at which it is to be looked at. */
   dueAt: number;
-  readonly look: (now: number) => number;
+}
+
+/** Looks at many things with one timer: each says when it wants to be looked at again. */
+export interface Watch<Thing extends Watched> {
+  /** Has it looked at when it is due until that is ended. Adding and ending cost no timer. */
+  readonly add: (thing: Thing) => void;
+  /** Has it looked at at this time if it would be later otherwise. */
+  readonly by: (thing: Thing, dueAt: number) => void;
+  readonly end: (thing: Thing) => void;
 }
 
 /** So much later than asked things may be looked at, so that many cost no more than a few. */
 const GRAIN_MS = 50;
 
-/** Creates a watch that sleeps while there is nothing to look at. */
-export const createWatch = ({ clock }: { readonly clock: Clock }): Watch => {
-  const entries = createBag<Entry>();
+/**
+ * Creates a watch that sleeps while there is nothing to look at. It calls `look` when a thing is due, or a little
+ * later, and then each time at what that answered; Infinity is never. Where the event loop was held up, what came
+ * meanwhile is read before.
+ */
+export const createWatch = <Thing extends Watched>(
+  look: (thing: Thing, now: number) => number,
+  { clock }: { readonly clock: Clock },
+): Watch<Thing> => {
+  const things = createBag<Thing>();
   let timer: { readonly at: number; readonly handle: Disposable } | undefined;
   let isPutOff = false;
 
@@ -48,11 +49,11 @@ export const createWatch = ({ clock }: { readonly clock: Clock }): Watch => {
       return;
     }
     let next = Number.POSITIVE_INFINITY;
-    for (const entry of entries.all()) {
+    for (const thing of things.all()) {
       // Another one's look has ended it.
-      if (entry.place === undefined) continue;
-      if (entry.dueAt <= now) entry.dueAt = entry.look(now);
-      if (entry.dueAt < next) next = entry.dueAt;
+      if (thing.place === undefined) continue;
+      if (thing.dueAt <= now) thing.dueAt = look(thing, now);
+      if (thing.dueAt < next) next = thing.dueAt;
     }
     sleepUntil(Math.max(next, now + GRAIN_MS));
   };
@@ -62,18 +63,15 @@ export const createWatch = ({ clock }: { readonly clock: Clock }): Watch => {
   };
 
   return {
-    add: (dueAt, look) => {
-      const entry: Entry = { dueAt, look, place: undefined };
-      entries.add(entry);
-      wakeBy(dueAt);
-      return {
-        by: (at) => {
-          if (at >= entry.dueAt) return;
-          entry.dueAt = at;
-          wakeBy(at);
-        },
-        end: () => entries.remove(entry),
-      };
+    add: (thing) => {
+      things.add(thing);
+      wakeBy(thing.dueAt);
     },
+    by: (thing, dueAt) => {
+      if (dueAt >= thing.dueAt) return;
+      thing.dueAt = dueAt;
+      wakeBy(dueAt);
+    },
+    end: things.remove,
   };
 };

@@ -29,6 +29,7 @@ const HEADER_NAME = /^[!#$%&'*+.^_`|~\w-]+$/;
 /** What is known of a set of engines, whose ring may have more nodes. */
 interface View {
   readonly byUrl: ReadonlyMap<string, Candidate>;
+  readonly has: (url: string) => boolean;
   readonly ring: HashRing;
 }
 
@@ -60,7 +61,7 @@ const createSession = ({ sessionKey = "" }: OptionValues<typeof options>): Routi
     const known = views.get(candidates);
     if (known) return known;
     const byUrl = new Map(candidates.map((candidate) => [candidate.endpoint.url, candidate]));
-    const view: View = { byUrl, ring: ringFor(model, byUrl) };
+    const view: View = { byUrl, has: (url) => byUrl.has(url), ring: ringFor(model, byUrl) };
     views.set(candidates, view);
     return view;
   };
@@ -71,8 +72,8 @@ const createSession = ({ sessionKey = "" }: OptionValues<typeof options>): Routi
       const { endpoint } = lowestQps(candidates);
       return { kind: "single", endpoint, rule: "rate", reason: "no session id: lowest request rate" };
     }
-    const { byUrl, ring } = viewOf(request.model, candidates);
-    const url = ring.find(sessionId, (node) => byUrl.has(node));
+    const { byUrl, has, ring } = viewOf(request.model, candidates);
+    const url = ring.find(sessionId, has);
     const { endpoint } = (url === undefined ? undefined : byUrl.get(url)) ?? candidates[0];
     return { kind: "single", endpoint, rule: "session", reason: "session on the hash ring", sessionId };
   };

@@ -174,12 +174,12 @@ describe("a request is turned away", () => {
     const { admission, shorten } = start();
     shorten(true);
     const { promise: body, resolve: end } = Promise.withResolvers<void>();
-    const reading = admission.read(async () => body);
+    const reading = admission.read(body);
     expect(() => admission.check()).toThrow("short of memory");
     end();
     await reading;
     expect(() => admission.check()).not.toThrow();
-    const failing = admission.read(async () => Promise.reject(new Error("no body")));
+    const failing = admission.read(Promise.reject(new Error("no body")));
     expect(await failing.catch(String)).toBe("Error: no body");
     expect(() => admission.check()).not.toThrow();
   });

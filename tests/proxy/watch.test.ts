@@ -1,19 +1,29 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { createWatch } from "../../src/proxy/watch.ts";
+import { createWatch, type Watched } from "../../src/proxy/watch.ts";
 import { createTestClock } from "../support/clock.ts";
 
 const NEVER = Number.POSITIVE_INFINITY;
 
 const start = () => {
   const clock = createTestClock();
-  const watch = createWatch({ clock });
   const looks: [string, number][] = [];
-  const add = (name: string, dueAt: number, next: (now: number) => number = () => NEVER) =>
-    watch.add(dueAt, (now) => {
+  interface Thing extends Watched {
+    readonly name: string;
+    readonly next: (now: number) => number;
+  }
+  const watch = createWatch<Thing>(
+    ({ name, next }, now) => {
       looks.push([name, now]);
       return next(now);
-    });
+    },
+    { clock },
+  );
+  const add = (name: string, dueAt: number, next: (now: number) => number = () => NEVER) => {
+    const thing: Thing = { name, next, dueAt, place: undefined };
+    watch.add(thing);
+    return { by: (at: number) => watch.by(thing, at), end: () => watch.end(thing) };
+  };
   return { clock, looks, add };
 };
 
