@@ -20,16 +20,29 @@ const options = {
 
 /** Characters of a chunk, as in the reference; the last one may be shorter and counts as much. */
 const CHUNK = 128;
+/** So many chunks are of that size; behind them, where fine ones would only cost time, they are larger. */
+const FINE_CHUNKS = 128;
+const LARGE_CHUNK = 512;
 /** A prompt is told apart by so many chunks; what two share beyond that is not looked for. */
 const MAX_CHUNKS = 2048;
 /** Requests that the engine of a prefix may have beyond twice those of the idlest one, before load decides. */
 const MAX_EXCESS = 16;
 
+/** Characters of so many whole chunks. */
+const charactersOf = (chunks: number): number =>
+  Math.min(chunks, FINE_CHUNKS) * CHUNK + Math.max(0, chunks - FINE_CHUNKS) * LARGE_CHUNK;
+
+const FINE = charactersOf(FINE_CHUNKS);
+
+/** Chunks of so many characters. */
+const chunksFor = (characters: number): number =>
+  Math.ceil(Math.min(characters, FINE) / CHUNK) + Math.ceil(Math.max(0, characters - FINE) / LARGE_CHUNK);
+
 /** Where each chunk of so many code points of UTF-8 ends. */
 const chunkEnds = (bytes: Uint8Array): Int32Array => {
   if (isAscii(bytes)) {
-    return Int32Array.from({ length: Math.min(MAX_CHUNKS, Math.ceil(bytes.length / CHUNK)) }, (_, index) =>
-      Math.min((index + 1) * CHUNK, bytes.length),
+    return Int32Array.from({ length: Math.min(MAX_CHUNKS, chunksFor(bytes.length)) }, (_, index) =>
+      Math.min(charactersOf(index + 1), bytes.length),
     );
   }
   const ends: number[] = [];
@@ -39,7 +52,7 @@ const chunkEnds = (bytes: Uint8Array): Int32Array => {
     if (isContinuation) continue;
     if (room === 0) {
       ends.push(at);
-      room = CHUNK;
+      room = ends.length < FINE_CHUNKS ? CHUNK : LARGE_CHUNK;
     }
     room -= 1;
   }
@@ -47,7 +60,7 @@ const chunkEnds = (bytes: Uint8Array): Int32Array => {
   return Int32Array.from(ends);
 };
 
-/** Cuts a prompt as the reference does: xxHash64 of 128 characters, of the first chunk of a root without a name seed 0. */
+/** Cuts a prompt as the reference does, up to 16,384 characters: xxHash64 of 128 of them, of the first chunk of a root without a name seed 0. */
 export const chunksOf = ({ root, bytes }: Prompt): PromptBlocks =>
   chainBlocks(bytes, chunkEnds(bytes), root === "" ? 0n : Bun.hash.xxHash64(root), Bun.hash.xxHash64);
 
@@ -59,7 +72,7 @@ const createPrefixAware = (
   const choose = ({ engines, blocks, held, planOn }: Sight<Account>, draw: () => number): SinglePlan => {
     const idlest = leastOf(engines, requestsOn, draw);
     const { bytes, most: longest } = held();
-    const length = (blocks.ends.indexOf(longest) + 1) * CHUNK;
+    const length = charactersOf(blocks.ends.indexOf(longest) + 1);
     if (longest === 0 || length < prefixMinMatchLength) {
       return planOn(idlest, "cold", `no known prefix: ${describeLoad(idlest)}`);
     }

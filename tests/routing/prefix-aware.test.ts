@@ -21,6 +21,20 @@ test.each([
   expect([...chunksOf({ root: "m", bytes: Buffer.from(text) }).ends]).toEqual(ends);
 });
 
+test.each(["a", "é", "😀"])("beyond 16,384 code points chunks are of 512: %s", (unit) => {
+  const { length } = Buffer.from(unit);
+  const { ends, count } = chunksOf({ root: "m", bytes: Buffer.from(unit.repeat(16_384 + 700)) });
+  expect(count).toBe(130);
+  expect([...ends.subarray(126)].map((end) => end / length)).toEqual([16_256, 16_384, 16_896, 17_084]);
+});
+
+test("a prompt of a million characters is told apart up to its end", () => {
+  for (const unit of ["a", "é"]) {
+    const { ends, count } = chunksOf({ root: "m", bytes: Buffer.from(unit.repeat(999_000)) });
+    expect([count, ends.at(-1)]).toEqual([2048, Buffer.from(unit).length * 999_000]);
+  }
+});
+
 test("prompts that share chunks go to one engine, groups spread", () => {
   const { send } = start();
   const groups = Array.from({ length: 6 }, (_group, group) => {
