@@ -3,6 +3,8 @@ import { availableParallelism } from "node:os";
 import { isatty } from "node:tty";
 import { readCgroupMemory, readCgroupProcessors } from "./cgroup.ts";
 import { createFaults } from "./cli/faults.ts";
+import { dial } from "./dial.ts";
+import { createEngineSend } from "./proxy/engine-send.ts";
 import {
   clockSince,
   collectGarbage,
@@ -72,6 +74,7 @@ const run = async (): Promise<number> => {
     isTerminal: (stream) => isatty(stream === "stdout" ? 1 : 2),
     clock: systemClock,
     fetch: engineFetch,
+    send: createEngineSend({ dial, fetch: engineFetch }),
     reach: engineReach,
     // Elsewhere a port can be shared, but connections are not spread.
     startThread: process.platform === "linux" ? startThread : undefined,
@@ -112,6 +115,7 @@ const work = async ({ setup, ...door }: ThreadDoor): Promise<void> => {
     writer: createThreadWriter((stream, text) => post({ kind: "lines", stream, text })),
     fault,
     fetch: engineFetch,
+    send: createEngineSend({ dial, fetch: engineFetch }),
     reach: engineReach,
     random: systemRandom,
     readMemory: async () => readCgroupMemory(),

@@ -1,7 +1,8 @@
-import { withEngineKeys } from "./access/engine-keys.ts";
+import { sendWithEngineKeys, withEngineKeys } from "./access/engine-keys.ts";
 import type { Clock } from "./core/clock.ts";
 import { noLimits } from "./core/deadline-limits.ts";
 import type { EngineFetch } from "./core/engine-fetch.ts";
+import type { EngineSend } from "./core/engine-send.ts";
 import type { EngineReach } from "./core/engine-reach.ts";
 import type { ReadHost } from "./core/host-usage.ts";
 import type { Log } from "./core/log.ts";
@@ -27,6 +28,7 @@ import { createRouterMetrics, type RouterMetrics } from "./metrics/router-metric
 import { createReadBody } from "./proxy/body.ts";
 import { createRetryBudget, type RetryBudget } from "./proxy/retry-budget.ts";
 import { createForward, type ForwardDeps, type Routed } from "./proxy/forward.ts";
+import { createFetchSend } from "./proxy/fetch-send.ts";
 import { createPrefill } from "./proxy/prefill.ts";
 import { createRequestHeaders } from "./proxy/request-headers.ts";
 import { createPolicy, handoverOf } from "./routing/index.ts";
@@ -42,6 +44,8 @@ export interface Platform {
   /** Where it is told what becomes of keys and memory; `log` where absent. */
   readonly watchLog?: Log | undefined;
   readonly fetch: EngineFetch;
+  /** Sends what is forwarded; `fetch` does where it is absent. */
+  readonly send?: EngineSend | undefined;
   readonly reach: EngineReach;
   /** From 0, below 1. */
   readonly random: () => number;
@@ -128,6 +132,7 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
   const backends = config.discovery.kind === "static" ? config.discovery.backends : [];
   const keys = backends.flatMap(({ url, apiKey }) => (apiKey === undefined ? [] : [[url, apiKey] as const]));
   const fetch = withEngineKeys(platform.fetch, new Map(keys));
+  const send = sendWithEngineKeys(platform.send ?? createFetchSend(platform.fetch), new Map(keys));
 
   const metrics =
     previous?.metrics ?? createRouterMetrics({ version, runtime: `bun ${Bun.version}` }, { clock });
@@ -165,7 +170,7 @@ export const createRouter = (config: Config, platform: Platform, previous?: Lega
       credentials: config.access && { apiKey: engineApiKey },
       isTrusted: parseRanges(config.trustedProxies ?? []).contains,
     }),
-    fetch,
+    send,
     reach,
     clock,
     random,

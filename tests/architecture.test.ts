@@ -24,7 +24,7 @@ const importsOf = (text: string, path: string): string[] =>
 
 const PURE = ["core"];
 const FLEET = [...PURE, "stats", "kubernetes", "discovery", "health", "routing", "metrics"];
-const PROXY = [...FLEET, "fleet", "admission", "access"];
+const PROXY = [...FLEET, "fleet", "admission", "access", "http1"];
 const HTTP = [...PROXY, "proxy"];
 const ROUTER = [...HTTP, "http", "config"];
 const EDGE = [
@@ -55,6 +55,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   metrics: PURE,
   admission: PURE,
   access: PURE,
+  http1: PURE,
   fleet: FLEET,
   proxy: PROXY,
   http: HTTP,
@@ -72,8 +73,9 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   demo: EDGE,
   cli: EDGE,
   "cli.ts": EDGE,
-  "main.ts": [...EDGE, "platform.ts", "cgroup.ts", "reexec.ts"],
+  "main.ts": [...EDGE, "platform.ts", "dial.ts", "cgroup.ts", "reexec.ts"],
   "platform.ts": PURE,
+  "dial.ts": PURE,
   "cgroup.ts": PURE,
   "reexec.ts": [],
   "version.ts": ["../package.json"],
@@ -151,6 +153,7 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   fetch: ["platform.ts"],
   "globalThis.fetch": ["platform.ts"],
   "Bun.fetch": [],
+  "Bun.connect": ["dial.ts"],
   setTimeout: ["platform.ts"],
   setInterval: ["main.ts"],
   "Bun.sleep": ["platform.ts"],

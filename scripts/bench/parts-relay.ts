@@ -1,3 +1,5 @@
+import { dial } from "../../src/dial.ts";
+import { createEngineSend } from "../../src/proxy/engine-send.ts";
 import { createLog } from "../../src/core/log.ts";
 import { createClients } from "../../src/http/client.ts";
 import { pathOf } from "../../src/http/forwarded.ts";
@@ -26,8 +28,8 @@ import { MODEL } from "./workloads.ts";
 const [port, last, ...engines] = process.argv.slice(2);
 const names = parts.map(({ name }) => name);
 const given: ReadonlySet<PartName> = new Set(names.slice(0, names.findIndex((name) => name === last) + 1));
-const [parses, chooses, rewrites] = [given.has("call"), given.has("policy"), given.has("heads")];
-const [logs, holds, counts] = [given.has("log"), given.has("relay"), given.has("tokens")];
+const [enters, parses, chooses] = [given.has("entrance"), given.has("call"), given.has("policy")];
+const [rewrites, logs, counts] = [given.has("heads"), given.has("log"), given.has("tokens")];
 
 const IDLE_SECONDS = 30;
 const BODY_MS = 30_000;
@@ -47,15 +49,19 @@ const candidates = [candidateOf(url), ...others.map(candidateOf)] as const;
 const first: SinglePlan = { kind: "single", endpoint: candidates[0].endpoint, rule: "turn", reason: "" };
 const policy = session.create({ sessionKey: "x-user-id" });
 const headersForEngine = createRequestHeaders({ isTrusted: () => false });
+const send = createEngineSend({ dial, fetch: engineFetch });
 const log = createLog({ level: "info", format: "text" }, { clock, write: createProcessWriter().write });
+
+const never = new AbortController().signal;
 
 const answer = async (request: Request, server: Bun.Server<undefined>): Promise<Response> => {
   const at = clock.monotonic();
-  admit(request);
   const { method, headers } = request;
-  const id = requestIdOf(headers);
+  if (enters) admit(request);
+  const id = enters ? requestIdOf(headers) : "";
   const path = pathOf(request.url);
-  const client = clients.of(request, server, { arrivedAt: at });
+  const client = enters ? clients.of(request, server, { arrivedAt: at }) : undefined;
+  const signal = client?.signal ?? never;
 
   const call = parses
     ? await readCall({ id, request, path, isReplaySafe: () => true, maxBodyBytes: MAX_BODY_BYTES, readBody })
@@ -71,9 +77,11 @@ const answer = async (request: Request, server: Bun.Server<undefined>): Promise<
   const plan = chosen.kind === "single" ? chosen : first;
   const message = {
     method,
-    headers: rewrites ? headersForEngine({ id, headers, address: client.address() }) : endToEnd(headers),
+    headers: rewrites
+      ? headersForEngine({ id, headers, address: client?.address() })
+      : (endToEnd(headers).toJSON() as Record<string, string>),
     body,
-    signal: client.signal,
+    signal,
   };
   const target = plan.endpoint.url + path;
   if (logs)
@@ -87,23 +95,24 @@ const answer = async (request: Request, server: Bun.Server<undefined>): Promise<
       }),
     );
 
-  const headOf = ({ status, headers: said }: Pick<Response, "status" | "headers">) => ({
+  const {
     status,
-    headers: rewrites ? headersForClient(said, id) : endToEnd(said),
+    headers: said,
+    first: begun,
+    rest,
+  } = await exchange(send, target, message, {
+    mayReconnect: true,
   });
-  if (!holds) {
-    const response = await engineFetch(target, message);
-    return new Response(response.body, headOf(response));
-  }
-  const held = await exchange(engineFetch, target, message, { mayReconnect: true });
-  const tail = createTail(held.first);
+  const init = { status, headers: rewrites ? headersForClient(said, id) : said };
+  const tail = createTail(begun);
   const onEnd = (): void => void (counts && readUsage(tail.last(), tail.before()));
-  if (held.rest) {
-    const options = { failureEvent: undefined, signal: client.signal, clock, onChunk: tail.add, onEnd };
-    return new Response(new ReadableStream(relay(held.first, held.rest, options)), headOf(held));
+  if (rest) {
+    const onChunk = counts ? tail.add : () => {};
+    const options = { failureEvent: undefined, signal, clock, onChunk, onEnd };
+    return new Response(new ReadableStream(relay(begun, rest, options)), init);
   }
   onEnd();
-  return new Response(held.first ?? null, headOf(held));
+  return new Response(begun ?? null, init);
 };
 
 Bun.serve({ hostname: "127.0.0.1", port: Number(port), development: false, fetch: answer });

@@ -7,6 +7,10 @@ interface Part {
 /** In the order of a request's way; in the ablation each comes on top of those before it. */
 export const parts = [
   {
+    name: "client",
+    summary: "requests go over connections of its own, and an answer is relayed as it comes",
+  },
+  {
     name: "entrance",
     summary: "the Host is looked at, the request has an id and ends when its client leaves",
   },
@@ -17,7 +21,6 @@ export const parts = [
     summary: "fields that are not for engines or clients are left out, and the client's address is told",
   },
   { name: "log", summary: "a line in the log" },
-  { name: "relay", summary: "an answer is held until its first bytes, in case another engine must give it" },
   { name: "tokens", summary: "the end of an answer is read for its tokens" },
 ] as const satisfies readonly Part[];
 

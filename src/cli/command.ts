@@ -5,6 +5,7 @@ import { defaultSettings, mergeSettings, readOptions } from "../config/sources.t
 import type { Clock } from "../core/clock.ts";
 import type { Descriptors } from "../core/descriptors.ts";
 import type { EngineFetch } from "../core/engine-fetch.ts";
+import type { EngineSend } from "../core/engine-send.ts";
 import type { EngineReach } from "../core/engine-reach.ts";
 import type { FileWriter } from "../core/file-writer.ts";
 import type { ReadHost } from "../core/host-usage.ts";
@@ -25,6 +26,7 @@ export interface CliPlatform {
   readonly isTerminal: (stream: "stdout" | "stderr") => boolean;
   readonly clock: Clock;
   readonly fetch: EngineFetch;
+  readonly send: EngineSend;
   readonly reach: EngineReach;
   /** Absent where threads cannot share a port. */
   readonly startThread?: StartThread | undefined;

@@ -63,6 +63,7 @@ type ServePlatform = Pick<
   | "write"
   | "clock"
   | "fetch"
+  | "send"
   | "reach"
   | "startThread"
   | "processors"
@@ -98,7 +99,7 @@ export const serveRouter = async (
   const isPlain = (env["NO_COLOR"] ?? "") !== "" || env["TERM"] === "dumb";
   const isColored = (stream: "stdout" | "stderr"): boolean => !isPlain && isTerminal(stream);
   const log = createLog({ ...config.log, secrets: secretsOf(config), isColored }, { clock, write });
-  const { fetch, reach, readHost, readMemory, collect, droppedLines, random } = platform;
+  const { fetch, send, reach, readHost, readMemory, collect, droppedLines, random } = platform;
   const { descriptors, onHangup, stop, stopAccepting, stopNow } = platform;
   faults.logTo(log);
   await using sentry = await startSentry(config, { clock, random });
@@ -124,7 +125,7 @@ export const serveRouter = async (
   const told = { onFailure: sentry?.report, sampleTrace: sentry?.sampleTrace };
   const read = { readHost, readMemory, collect, droppedLines };
   const record = recording?.record;
-  const lent = { clock, log, fetch, reach, random, isDraining, kubernetes, record, ...read, ...told };
+  const lent = { clock, log, fetch, send, reach, random, isDraining, kubernetes, record, ...read, ...told };
   const mostOpen = descriptors ? mostRequests(descriptors) : Number.POSITIVE_INFINITY;
   const { startThread } = platform;
   const count = countWorkers(config, platform);

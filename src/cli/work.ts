@@ -14,7 +14,7 @@ import { createWorkerRouter } from "./worker-router.ts";
 /** Everything impure that a worker is lent. */
 interface WorkPlatform extends Pick<
   Platform,
-  "clock" | "fetch" | "reach" | "random" | "readMemory" | "collect"
+  "clock" | "fetch" | "send" | "reach" | "random" | "readMemory" | "collect"
 > {
   readonly post: (message: FromWorker) => void;
   readonly listen: (onMessage: (message: ToWorker) => void) => void;

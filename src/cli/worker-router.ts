@@ -10,7 +10,16 @@ import type { FromWorker, Next, Told, WorkerSetup } from "../workers/messages.ts
 
 interface WorkerRouterDeps extends Pick<
   Platform,
-  "clock" | "log" | "fetch" | "reach" | "random" | "readMemory" | "collect" | "isDraining" | "sampleTrace"
+  | "clock"
+  | "log"
+  | "fetch"
+  | "send"
+  | "reach"
+  | "random"
+  | "readMemory"
+  | "collect"
+  | "isDraining"
+  | "sampleTrace"
 > {
   readonly post: (message: FromWorker) => void;
 }

@@ -1,6 +1,7 @@
 import { aborted } from "../core/aborted.ts";
 import type { Clock } from "../core/clock.ts";
 import type { EngineFetch } from "../core/engine-fetch.ts";
+import type { EngineSend } from "../core/engine-send.ts";
 import type { EngineReach } from "../core/engine-reach.ts";
 import { createLog, type WriteLine } from "../core/log.ts";
 import { onOff } from "../config/schemas.ts";
@@ -40,6 +41,7 @@ export const demoOptions = {
 export interface DemoDeps {
   readonly clock: Clock;
   readonly fetch: EngineFetch;
+  readonly send: EngineSend;
   readonly reach: EngineReach;
   readonly random: () => number;
   readonly write: WriteLine;
@@ -84,7 +86,7 @@ const askTogether = async (ask: Ask, report: Report): Promise<readonly Outcome[]
  */
 export const runDemo = async (
   { serve, disaggregated, port, timeScale }: OptionValues<typeof demoOptions>,
-  { clock, fetch, reach, random, write, env, columns, isTerminal, stop, stopNow }: DemoDeps,
+  { clock, fetch, send, reach, random, write, env, columns, isTerminal, stop, stopNow }: DemoDeps,
 ): Promise<number> => {
   const log = createLog({ level: "warning", format: "text" }, { clock, write });
   const print = (text: string): void => write("stdout", text);
@@ -97,6 +99,7 @@ export const runDemo = async (
     {
       clock,
       fetch,
+      send,
       reach,
       random,
       log,

@@ -1,5 +1,6 @@
 import type { Clock } from "../core/clock.ts";
 import type { EngineFetch } from "../core/engine-fetch.ts";
+import type { EngineSend } from "../core/engine-send.ts";
 import type { EngineReach } from "../core/engine-reach.ts";
 import type { Log } from "../core/log.ts";
 import { createMockEngine } from "../mock-engine/engine.ts";
@@ -61,6 +62,7 @@ const divided: readonly Part[] = [sharedModel, alias.model].flatMap((model): rea
 interface FleetDeps {
   readonly clock: Clock;
   readonly fetch: EngineFetch;
+  readonly send: EngineSend;
   readonly reach: EngineReach;
   readonly random: () => number;
   readonly log: Log;
@@ -73,7 +75,7 @@ interface FleetDeps {
  */
 export const startFleet = async (
   { port, timeScale, isDivided }: FleetOptions,
-  { clock, fetch, reach, random, log, onRouted }: FleetDeps,
+  { clock, fetch, send, reach, random, log, onRouted }: FleetDeps,
 ): Promise<DemoFleet> => {
   await using parts = new AsyncDisposableStack();
   const engines = (isDivided ? divided : whole).map(({ model, role }, index): DemoEngine => {
@@ -115,7 +117,7 @@ export const startFleet = async (
         requestStatsWindowSeconds: 60,
         countsStreams: false,
       },
-      { clock, fetch, reach, random, log, onRouted },
+      { clock, fetch, send, reach, random, log, onRouted },
     ),
   );
   const listener = Bun.serve({

@@ -7,9 +7,9 @@ import type { Log } from "../core/log.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import { readBody } from "../proxy/body.ts";
 import type { Peer } from "../proxy/client.ts";
-import { headersForClient } from "../proxy/headers.ts";
+import { headersForClient, withoutConnectionFields } from "../proxy/headers.ts";
 import { controlLine } from "../proxy/routing-log.ts";
-import { isRelayable, refuse, upstreamError } from "../proxy/upstream.ts";
+import { isRelayable, notRelayable, upstreamError } from "../proxy/upstream.ts";
 
 interface ControlDeps {
   readonly fleet: Fleet;
@@ -71,7 +71,10 @@ export const createEngineControl = ({
     client.allowSilence();
     try {
       const response = await fetch(url, { method, headers, body, signal, fresh: true });
-      if (!isRelayable(response)) throw await refuse(response);
+      if (!isRelayable(response)) {
+        await response.body?.cancel();
+        throw notRelayable(response);
+      }
       return { status: response.status, headers: response.headers, body: await response.arrayBuffer() };
     } catch (error) {
       throw upstreamError(error, signal);
@@ -91,7 +94,7 @@ export const createEngineControl = ({
 
     const answer = await ask(`${endpoint.url}/${action}${search}`, call);
     const { status, body } = answer;
-    const headers = headersForClient(answer.headers, requestId);
+    const headers = headersForClient(withoutConnectionFields(answer.headers), requestId);
     if (status >= 400) return new Response(body, { status, headers });
     if (action === "is_sleeping") {
       const { success, output } = v.safeParse(

@@ -1,14 +1,15 @@
+import type { Answer } from "../core/answer.ts";
 import type { Clock } from "../core/clock.ts";
-import type { EngineFetch, EngineRequest } from "../core/engine-fetch.ts";
+import type { EngineSend, SentRequest } from "../core/engine-send.ts";
 import { isEngineFailure, type RouterError } from "../core/errors.ts";
 import type { Attempt } from "./attempt.ts";
 import type { DeadEnds } from "./dead-ends.ts";
 import type { Deadlines } from "./deadlines.ts";
 import { type Failure, failureOfCode, failureOfStatus } from "./next-attempt.ts";
-import { type Answer, exchange } from "./upstream.ts";
+import { exchange } from "./upstream.ts";
 
 /** What an engine is sent; `path` is appended to its base URL. */
-export type Message = Omit<EngineRequest, "signal"> & { readonly path: string };
+export type Message = Omit<SentRequest, "signal"> & { readonly path: string };
 
 /** What an attempt came to, after so many milliseconds of its engine: with a failure nothing has gone to the client. */
 export type Outcome = { readonly engineMs: number } & (
@@ -19,7 +20,7 @@ export type Outcome = { readonly engineMs: number } & (
 interface AskDeps {
   readonly deadlines: Deadlines;
   readonly deadEnds: DeadEnds;
-  readonly fetch: EngineFetch;
+  readonly send: EngineSend;
   readonly clock: Clock;
 }
 
@@ -33,13 +34,13 @@ export type Ask = (
 
 /** Creates what asks an engine for an answer, and says whether it is one that another engine may replace. */
 export const createAsk =
-  ({ deadlines, deadEnds, fetch, clock }: AskDeps): Ask =>
+  ({ deadlines, deadEnds, send, clock }: AskDeps): Ask =>
   async (attempt, message, told) => {
     const { endpoint, call, progress, signal } = attempt;
     const sentAt = clock.monotonic();
     try {
       const answer = await exchange(
-        fetch,
+        send,
         endpoint.url + message.path,
         { ...message, signal },
         {

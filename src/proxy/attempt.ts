@@ -1,3 +1,4 @@
+import type { Answer } from "../core/answer.ts";
 import type { Place } from "../admission/engine-room.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Endpoint } from "../core/endpoint.ts";
@@ -12,9 +13,8 @@ import type { RequestLedger, Ticket } from "../stats/request-ledger.ts";
 import type { Call } from "./call.ts";
 import type { Client } from "./client.ts";
 import type { Deadlines, Progress } from "./deadlines.ts";
-import { isEventStream } from "./headers.ts";
+import { isEventStream } from "../core/engine-send.ts";
 import { type EndPhase, endLine } from "./routing-log.ts";
-import type { Answer } from "./upstream.ts";
 
 /** Whom an attempt asks, and for whom. */
 export interface AttemptOn {

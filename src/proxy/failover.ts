@@ -6,7 +6,7 @@ import type { Call } from "./call.ts";
 import type { DeadEnds } from "./dead-ends.ts";
 import { type Failure, isConnectionFailure, nextAttempt, repeatDelayMs } from "./next-attempt.ts";
 import type { RetryBudget } from "./retry-budget.ts";
-import type { Answer } from "./upstream.ts";
+import type { Answer } from "../core/answer.ts";
 
 /** An attempt that an engine failed on, nothing of whose answer went to the client. */
 export interface Failed {

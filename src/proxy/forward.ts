@@ -1,8 +1,9 @@
+import type { Answer } from "../core/answer.ts";
 import type { EngineRoom } from "../admission/engine-room.ts";
 import type { AnswerFields } from "../core/answer-fields.ts";
 import type { Clock } from "../core/clock.ts";
 import type { DeadlineLimits } from "../core/deadline-limits.ts";
-import type { EngineFetch } from "../core/engine-fetch.ts";
+import type { EngineSend } from "../core/engine-send.ts";
 import type { EngineReach } from "../core/engine-reach.ts";
 import { describeError, RouterError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
@@ -22,7 +23,6 @@ import type { RequestHeaders } from "./request-headers.ts";
 import { createRespond, type Respond } from "./respond.ts";
 import type { RetryBudget } from "./retry-budget.ts";
 import { routingLine } from "./routing-log.ts";
-import type { Answer } from "./upstream.ts";
 import { askForUsage } from "./usage-request.ts";
 
 /** Sends a call to an engine and its answer back. */
@@ -58,7 +58,7 @@ export interface ForwardDeps {
   readonly requestHeaders: RequestHeaders;
   /** Absent where every engine has room for all. */
   readonly room?: EngineRoom | undefined;
-  readonly fetch: EngineFetch;
+  readonly send: EngineSend;
   readonly reach: EngineReach;
   readonly clock: Clock;
   /** From 0, below 1. */
@@ -141,13 +141,9 @@ export const createForward = (deps: ForwardDeps): Forward => {
     const { path, body } = call.messageFor(model);
     const asking = countsStreams && body ? askForUsage(body, path, field) : undefined;
     const hidesUsage = asking !== undefined;
-    const message: Message = {
-      path,
-      body: asking ?? body,
-      method: call.method,
-      headers: deps.requestHeaders({ id: call.id, headers: call.headers, address: client.address() }),
-    };
-    if (hidesUsage) message.headers.set("accept-encoding", "identity");
+    const fields = deps.requestHeaders({ id: call.id, headers, address: client.address() });
+    if (hidesUsage) fields["accept-encoding"] = "identity";
+    const message: Message = { path, body: asking ?? body, method: call.method, headers: fields };
 
     let engineMs = 0;
     let failover: Failover | undefined;

@@ -1,11 +1,9 @@
+import type { Answer, Bytes } from "../core/answer.ts";
 import { RouterError } from "../core/errors.ts";
 import type { Handover } from "../routing/policy.ts";
 import type { Call } from "./call.ts";
 import type { Client } from "./client.ts";
 import { withFields } from "./json-fields.ts";
-import type { Answer } from "./upstream.ts";
-
-type Bytes = Uint8Array<ArrayBuffer>;
 
 /** What an engine has computed of a request for another one. */
 export interface Prefilled {

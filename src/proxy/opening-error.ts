@@ -1,6 +1,4 @@
-import type { Answer, BodyReader } from "./upstream.ts";
-
-type Bytes = Uint8Array<ArrayBuffer>;
+import type { Answer, AnswerBody, Bytes } from "../core/answer.ts";
 
 /** An event that is longer is no error. */
 const MAX_EVENT = 64 * 1024;
@@ -32,7 +30,7 @@ export const statusOfError = (value: unknown): number => {
 };
 
 /** Reads on until the first event is whole, the stream ends or it is too long. */
-const readEvent = async (first: Bytes, rest: BodyReader): Promise<{ bytes: Bytes; isOver: boolean }> => {
+const readEvent = async (first: Bytes, rest: AnswerBody): Promise<{ bytes: Bytes; isOver: boolean }> => {
   let bytes = first;
   while (bytes.length < MAX_EVENT && !EVENT_END.test(textOf(bytes))) {
     const { done, value } = await rest.read();
@@ -62,14 +60,15 @@ export const readOpeningError = async (answer: Answer): Promise<Answer> => {
   const value = data === undefined ? undefined : parse(data);
   if (data === undefined || value === undefined)
     return { ...answer, first: bytes, ...(isOver && { rest: ended }) };
-  rest.cancel().catch(() => {});
+  rest.cancel();
   const fields = new Headers(headers);
   fields.set("content-type", "application/json");
   return { status: statusOfError(value), headers: fields, first: Buffer.from(data, "latin1") };
 };
 
 /** The rest of a body of which all was read. */
-const ended: BodyReader = {
-  read: async () => ({ done: true, value: undefined }),
-  cancel: async () => {},
+const ended: AnswerBody = {
+  read: async () => ({ done: true }),
+  flow: (sink) => sink.ended(),
+  cancel: () => {},
 };

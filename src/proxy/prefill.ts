@@ -1,5 +1,6 @@
+import type { Answer } from "../core/answer.ts";
 import { isEngineFailure, RouterError } from "../core/errors.ts";
-import type { EngineFetch } from "../core/engine-fetch.ts";
+import type { EngineSend } from "../core/engine-send.ts";
 import type { RouterMetrics } from "../metrics/router-metrics.ts";
 import type { Handover } from "../routing/policy.ts";
 import type { Attempt } from "./attempt.ts";
@@ -7,7 +8,6 @@ import type { Call } from "./call.ts";
 import { createForward, type ForwardDeps } from "./forward.ts";
 import { handoverForms, isDivisible, type Prefill, toldBy } from "./handover.ts";
 import { headersForClient } from "./headers.ts";
-import type { Answer } from "./upstream.ts";
 import { readUsage } from "./usage.ts";
 
 /** An answer to a prefill is one token and where the rest is; block ids of a very long prompt take a tenth of this. */
@@ -15,22 +15,20 @@ const MAX_ANSWER = 256 * 1024;
 
 /** Takes every answer whole, so that one that breaks off counts as none. */
 const takingWhole =
-  (fetch: EngineFetch): EngineFetch =>
-  async (url, request) => {
-    const { status, headers, body } = await fetch(url, request);
-    if (!body) return new Response(null, { status, headers });
-    const chunks: Uint8Array[] = [];
-    let length = 0;
-    for await (const chunk of body) {
-      chunks.push(chunk);
-      length += chunk.length;
-      if (length > MAX_ANSWER)
-        throw new RouterError("upstream_invalid", "The engine's answer to a prefill is too long.");
+  (send: EngineSend): EngineSend =>
+  async (url, request, onHead) => {
+    const answer = await send(url, request, onHead);
+    const { first, rest } = answer;
+    if (!rest) return answer;
+    const pieces = first ? [first] : [];
+    for (let length = first?.length ?? 0; length <= MAX_ANSWER;) {
+      const { done, value } = await rest.read();
+      if (done) return { ...answer, first: Buffer.concat(pieces), rest: undefined };
+      length += value.length;
+      pieces.push(value);
     }
-    const fields = new Headers(headers);
-    fields.delete("transfer-encoding");
-    fields.set("content-length", String(length));
-    return new Response(length === 0 ? null : Buffer.concat(chunks), { status, headers: fields });
+    rest.cancel();
+    throw new RouterError("upstream_invalid", "The engine's answer to a prefill is too long.");
   };
 
 /** A prefill is no request of a client: what counts those does not count it. */
@@ -50,7 +48,7 @@ export const createPrefill = (handover: Handover, deps: ForwardDeps): Prefill =>
 
   const take = (attempt: Attempt, { status, headers, first, rest }: Answer): Response => {
     if (rest) {
-      rest.cancel().catch(() => {});
+      rest.cancel();
       attempt.brokeOff("failed");
       throw new RouterError("upstream_invalid", "The engine's answer to a prefill is a stream.");
     }
@@ -65,12 +63,12 @@ export const createPrefill = (handover: Handover, deps: ForwardDeps): Prefill =>
   };
   const ask = createForward({
     ...deps,
-    fetch: takingWhole(deps.fetch),
+    send: takingWhole(deps.send),
     metrics: ofLeg(metrics),
     requestHeaders: (received) => {
       const headers = deps.requestHeaders(received);
       // The router reads the answer itself.
-      headers.set("accept-encoding", "identity");
+      headers["accept-encoding"] = "identity";
       return headers;
     },
     prefill: undefined,

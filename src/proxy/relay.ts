@@ -1,6 +1,6 @@
+import type { AnswerBody, Bytes } from "../core/answer.ts";
 import type { Clock } from "../core/clock.ts";
 import { isEngineFailure, reasonOf, RouterError } from "../core/errors.ts";
-import type { BodyReader } from "./upstream.ts";
 import type { UsageFilter } from "./usage-filter.ts";
 
 /** How a relayed body ended; where the router itself ends it, as if the client had: it says nothing of the engine. */
@@ -8,7 +8,7 @@ export type RelayEnd = "done" | "failed" | "client_closed";
 
 interface RelayOptions {
   /** What is sent in an event stream before it is cut: because its engine fails, or for the reason given. */
-  readonly failureEvent: ((reason?: RouterError) => Uint8Array<ArrayBuffer>) | undefined;
+  readonly failureEvent: ((reason?: RouterError) => Bytes) | undefined;
   /** Aborted when the client has left, or with the RouterError that ends the stream. */
   readonly signal: AbortSignal;
   readonly clock: Clock;
@@ -32,10 +32,7 @@ const isClients = (reason: RouterError | undefined): boolean =>
   reason?.code === "client_closed" || reason?.code === "client_stalled";
 
 /** Sends a chunk at once; a promise while it waits for the client, without which memory would be unbounded. */
-const send = (
-  sink: ReadableStreamDirectController,
-  chunk: Uint8Array<ArrayBuffer>,
-): Promise<number> | undefined => {
+const send = (sink: ReadableStreamDirectController, chunk: Bytes): Promise<number> | undefined => {
   const written = sink.write(chunk);
   void sink.flush();
   return typeof written === "number" ? undefined : written;
@@ -47,8 +44,8 @@ const send = (
  * looks like a complete answer.
  */
 export const relay = (
-  first: Uint8Array<ArrayBuffer> | undefined,
-  rest: BodyReader,
+  first: Bytes | undefined,
+  rest: AnswerBody,
   { failureEvent, signal, clock, filter, onChunk, onStall, checkEnd, onEnd }: RelayOptions,
 ): Bun.DirectUnderlyingSource<Uint8Array> => {
   let isOver = false;
@@ -58,7 +55,7 @@ export const relay = (
     onEnd(how, cause);
   };
 
-  const pass = (sink: ReadableStreamDirectController, chunk: Uint8Array<ArrayBuffer>) => {
+  const pass = (sink: ReadableStreamDirectController, chunk: Bytes) => {
     const kept = filter ? filter.take(chunk) : chunk;
     return kept && send(sink, kept);
   };
@@ -67,24 +64,12 @@ export const relay = (
     if (kept) void send(sink, kept);
   };
 
-  /** Waits until the client takes what was sent; throws when something else ends the wait. */
-  const taken = async (sent: Promise<unknown>): Promise<void> => {
-    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-    sent.then(resolve, reject);
-    signal.addEventListener("abort", resolve);
-    onStall?.(true);
-    try {
-      await promise;
-    } finally {
-      signal.removeEventListener("abort", resolve);
-      onStall?.(false);
-    }
-    if (signal.aborted) throw reasonOf(signal);
-  };
-
   const fail = async (sink: ReadableStreamDirectController, cause: Error): Promise<void> => {
     const reason = signal.aborted ? reasonOf(signal, cause) : undefined;
-    if (!isOver && !isClients(reason)) {
+    if (isOver) return;
+    rest.cancel();
+    if (isClients(reason)) end("client_closed", reason);
+    else {
       end(reason && !isEngineFailure(reason) ? "client_closed" : "failed", reason ?? cause);
       passRest(sink);
       if (failureEvent)
@@ -93,37 +78,61 @@ export const relay = (
       clock.after(FAREWELL_MS, resolve);
       await promise;
     }
-    end("client_closed", reason);
     sink.close(cause);
   };
 
+  /** Waits until the client takes what was sent, or something else ends the wait. */
+  const taken = async (sent: Promise<unknown>): Promise<void> => {
+    const { promise, resolve } = Promise.withResolvers<unknown>();
+    sent.then(resolve, resolve);
+    signal.addEventListener("abort", resolve);
+    onStall?.(true);
+    await promise;
+    signal.removeEventListener("abort", resolve);
+    onStall?.(false);
+  };
+
   return {
-    // Bun's own kind of stream: one loop instead of a pull for each chunk.
+    // Bun's own kind of stream: what comes is sent from where it comes, without a pull for each chunk.
     type: "direct",
     pull: async (sink) => {
-      try {
-        let full = first && pass(sink, first);
-        for (;;) {
-          if (full) await taken(full);
-          if (isOver) return;
-          const { done, value } = await rest.read();
-          if (isOver) return;
-          if (done) break;
-          full = pass(sink, value);
-          onChunk(value);
-        }
-        checkEnd?.();
-        passRest(sink);
-        end("done");
-        sink.close();
-      } catch (error) {
-        await fail(sink, error instanceof Error ? error : new Error(String(error)));
-      }
+      const { promise: closed, resolve: close } = Promise.withResolvers<void>();
+      const failed = (cause: unknown): void =>
+        void fail(sink, cause instanceof Error ? cause : new Error(String(cause))).then(close);
+      const hand = async (full: Promise<unknown>): Promise<void> => {
+        await taken(full);
+        if (signal.aborted) failed(reasonOf(signal));
+      };
+      const full = first && pass(sink, first);
+      if (full) await hand(full);
+      if (!isOver)
+        rest.flow({
+          take: (piece) => {
+            if (isOver) return undefined;
+            const sent = pass(sink, piece);
+            onChunk(piece);
+            return sent && hand(sent);
+          },
+          ended: () => {
+            if (isOver) return;
+            try {
+              checkEnd?.();
+            } catch (error) {
+              failed(error);
+              return;
+            }
+            passRest(sink);
+            end("done");
+            sink.close();
+            close();
+          },
+          failed,
+        });
+      return closed;
     },
     cancel: () => {
       end("client_closed");
-      // The fetch's own signal ends the engine's work; a reader that was ended by it rejects here.
-      rest.cancel().catch(() => {});
+      rest.cancel();
     },
   };
 };

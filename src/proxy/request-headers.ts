@@ -39,23 +39,23 @@ const isTold = (field: string): boolean => ORIGIN.has(field) || isInternal(field
 /** Creates the head of requests to engines: what the client sent from end to end, and what only the router knows. */
 export const createRequestHeaders =
   ({ credentials, isTrusted }: RequestHeaderOptions) =>
-  ({ id, headers, address }: Received): Headers => {
+  ({ id, headers, address }: Received): Record<string, string> => {
     const isKnown = address !== undefined && isTrusted(address);
     const kept = headersForEngine(headers, id, isKnown ? isInternal : isTold);
     if (credentials) {
-      kept.delete("x-api-key");
-      kept.delete("authorization");
-      if (credentials.apiKey !== undefined) kept.set("authorization", `Bearer ${credentials.apiKey}`);
+      delete kept["x-api-key"];
+      delete kept["authorization"];
+      if (credentials.apiKey !== undefined) kept["authorization"] = `Bearer ${credentials.apiKey}`;
     }
     if (isKnown) {
-      const before = kept.get("x-forwarded-for");
-      kept.set("x-forwarded-for", before === null ? address : `${before}, ${address}`);
-      if (!kept.has("x-forwarded-proto")) kept.set("x-forwarded-proto", "http");
+      const before = kept["x-forwarded-for"];
+      kept["x-forwarded-for"] = before === undefined ? address : `${before}, ${address}`;
+      kept["x-forwarded-proto"] ??= "http";
       return kept;
     }
-    kept.set("x-forwarded-proto", "http");
-    if (address === undefined) kept.delete("x-forwarded-for");
-    else kept.set("x-forwarded-for", address);
+    kept["x-forwarded-proto"] = "http";
+    if (address === undefined) delete kept["x-forwarded-for"];
+    else kept["x-forwarded-for"] = address;
     return kept;
   };
 

@@ -1,3 +1,4 @@
+import type { Answer } from "../core/answer.ts";
 import type { AnswerFields } from "../core/answer-fields.ts";
 import type { Clock } from "../core/clock.ts";
 import { describeError, RouterError } from "../core/errors.ts";
@@ -6,11 +7,11 @@ import type { RouterMetrics } from "../metrics/router-metrics.ts";
 import type { Attempt } from "./attempt.ts";
 import type { Deadlines } from "./deadlines.ts";
 import { failureEvent } from "./failure-event.ts";
-import { headersForClient, isEventStream } from "./headers.ts";
+import { isEventStream } from "../core/engine-send.ts";
+import { headersForClient } from "./headers.ts";
 import { relay } from "./relay.ts";
 import { readStreamEnd } from "./stream-end.ts";
 import { createTail, tailText } from "./tail.ts";
-import type { Answer } from "./upstream.ts";
 import { createUsageFilter } from "./usage-filter.ts";
 import { readUsage } from "./usage.ts";
 

@@ -1,24 +1,8 @@
-import type { EngineFetch, EngineRequest } from "../core/engine-fetch.ts";
+import type { Answer } from "../core/answer.ts";
+import { type EngineSend, isEventStream, type SentRequest } from "../core/engine-send.ts";
 import { reasonOf, RouterError } from "../core/errors.ts";
-import { isEventStream } from "./headers.ts";
 import { failureOfStatus } from "./next-attempt.ts";
 import { readOpeningError } from "./opening-error.ts";
-
-/** A body that is being read. */
-export type BodyReader = Pick<ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>, "read" | "cancel">;
-
-/** An engine's answer of which nothing has gone downstream yet. */
-export interface Answer {
-  readonly status: number;
-  readonly headers: Headers;
-  /** The whole body where it is short, otherwise its first chunk. */
-  readonly first: Uint8Array<ArrayBuffer> | undefined;
-  /** The rest of the body; absent when `first` is all of it. */
-  readonly rest?: BodyReader;
-}
-
-/** Bodies of a known length up to this many bytes are taken whole: cheaper, and a cut one can still be replaced. */
-const WHOLE_BODY_LIMIT = 256 * 1024;
 
 const UNREACHABLE =
   /^(ECONNREFUSED|ConnectionRefused|ENOTFOUND|EAI_AGAIN|DNS\w*|EHOSTUNREACH|ENETUNREACH|ETIMEDOUT|EADDRNOTAVAIL|FailedToOpenSocket)$/;
@@ -39,15 +23,14 @@ export const upstreamError = (error: unknown, signal: AbortSignal): RouterError 
 
 /** Sends what was lost with its connection on a new one, which settles whether the engine lives. */
 const sendAgain = async (
-  fetch: EngineFetch,
-  url: string,
-  request: EngineRequest,
+  send: (isFresh: true) => Promise<Answer>,
+  signal: AbortSignal,
   failure: RouterError,
-): Promise<Response> => {
+): Promise<Answer> => {
   try {
-    return await fetch(url, { ...request, fresh: true });
+    return await send(true);
   } catch (error) {
-    const again = upstreamError(error, request.signal);
+    const again = upstreamError(error, signal);
     // An engine that is gone now may have died of what it was sent.
     throw again.code === "upstream_unreachable" ? failure : again;
   }
@@ -70,25 +53,18 @@ const takeWhole = async (answer: Answer): Promise<Answer> => {
 };
 
 /** Whether an answer can be passed on; a redirect cannot, since it would show an engine's address. */
-export const isRelayable = ({ status }: Response): boolean =>
+export const isRelayable = ({ status }: Pick<Answer, "status">): boolean =>
   (status >= 200 && status < 300) || (status >= 400 && status < 600);
 
-/** Drops an answer that cannot be passed on; resolves to the error that says so. */
-export const refuse = async ({ status, body }: Response): Promise<RouterError> => {
-  await body?.cancel();
-  return new RouterError(
+/** The error that says that an answer cannot be passed on. */
+export const notRelayable = ({ status }: Pick<Answer, "status">): RouterError =>
+  new RouterError(
     "upstream_invalid",
     `The engine answered with status ${status}, which a router cannot pass on.`,
   );
-};
 
 const emptyStream = (): RouterError =>
   new RouterError("upstream_invalid", "The engine ended its answer without an event.");
-
-const isShort = (headers: Headers): boolean => {
-  const length = headers.get("content-length");
-  return length !== null && Number(length) <= WHOLE_BODY_LIMIT && !isEventStream(headers);
-};
 
 interface ExchangeOptions {
   /** Where a connection is lost without a byte the request is sent once more on a new one. */
@@ -102,37 +78,33 @@ interface ExchangeOptions {
  * another engine can still take over. Throws `upstream_*`, or why the signal ended it.
  */
 export const exchange = async (
-  fetch: EngineFetch,
+  send: EngineSend,
   url: string,
-  request: EngineRequest,
+  request: SentRequest,
   { mayReconnect, onHead }: ExchangeOptions,
 ): Promise<Answer> => {
-  let response: Response;
+  const ask = (fresh: boolean): Promise<Answer> => send(url, fresh ? { ...request, fresh } : request, onHead);
+  let answer: Answer;
   try {
-    response = await fetch(url, request);
+    answer = await ask(false);
   } catch (error) {
     const failure = upstreamError(error, request.signal);
     // A pooled connection that the engine has closed meanwhile fails at once.
     const isLost = failure.code === "upstream_reset" && !request.signal.aborted;
     if (!isLost || !mayReconnect) throw failure;
-    response = await sendAgain(fetch, url, request, failure);
+    answer = await sendAgain(ask, request.signal, failure);
   }
-  onHead?.();
-  const { status, headers } = response;
+  const { status, headers, first, rest } = answer;
+  if (!isRelayable(answer)) {
+    rest?.cancel();
+    throw notRelayable(answer);
+  }
   try {
-    if (!isRelayable(response)) throw await refuse(response);
-    // Taken whole without a look at `body`, which would make it a stream first.
-    if (isShort(headers))
-      return { status, headers, first: (await response.bytes()) as Uint8Array<ArrayBuffer> };
-    const rest: BodyReader | undefined = response.body?.getReader();
-    const { done, value } = (await rest?.read()) ?? { done: true, value: undefined };
-    if (done || !rest) {
-      if (status === 200 && isEventStream(headers)) throw emptyStream();
-      return { status, headers, first: undefined };
+    if (status === 200 && isEventStream(headers)) {
+      if (!first) throw emptyStream();
+      return rest ? await readOpeningError(answer) : answer;
     }
-    const answer = { status, headers, first: value, rest };
-    if (status === 200 && isEventStream(headers)) return await readOpeningError(answer);
-    return failureOfStatus(status) ? await takeWhole(answer) : answer;
+    return rest && failureOfStatus(status) ? await takeWhole(answer) : answer;
   } catch (error) {
     throw upstreamError(error, request.signal);
   }

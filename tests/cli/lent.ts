@@ -1,5 +1,7 @@
 import { createFaults } from "../../src/cli/faults.ts";
 import type { CliPlatform } from "../../src/cli/command.ts";
+import { dial } from "../../src/dial.ts";
+import { createEngineSend } from "../../src/proxy/engine-send.ts";
 import {
   engineFetch,
   engineReach,
@@ -45,6 +47,7 @@ export const lendPlatform = (changes: Partial<CliPlatform> = {}): LentPlatform =
       isTerminal: () => false,
       clock: systemClock,
       fetch: engineFetch,
+      send: createEngineSend({ dial, fetch: engineFetch }),
       reach: engineReach,
       kubernetes: { fetch: kubeFetch, run: runProgram },
       random: systemRandom,

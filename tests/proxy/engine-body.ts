@@ -1,10 +1,13 @@
-import type { BodyReader } from "../../src/proxy/upstream.ts";
+import type { AnswerBody, Bytes } from "../../src/core/answer.ts";
+import { bodyOf } from "../../src/proxy/fetch-send.ts";
 
-type Read = Awaited<ReturnType<BodyReader["read"]>>;
+type Read =
+  | { readonly done: false; readonly value: Bytes }
+  | { readonly done: true; readonly value: undefined };
 
 /** The body of an engine's answer, whose every chunk a test sends by hand. */
 export interface EngineBody {
-  readonly reader: BodyReader;
+  readonly body: AnswerBody;
   readonly send: (text: string) => void;
   readonly finish: () => void;
   readonly fail: (error: unknown) => void;
@@ -37,7 +40,7 @@ export const createEngineBody = (cancel: () => Promise<void> = async () => {}): 
   const finish = (): void => end(({ resolve }) => resolve({ done: true, value: undefined }));
 
   return {
-    reader: {
+    body: bodyOf({
       read: async () => {
         reads += 1;
         const read = Promise.withResolvers<Read>();
@@ -51,7 +54,7 @@ export const createEngineBody = (cancel: () => Promise<void> = async () => {}): 
         finish();
         await cancel();
       },
-    },
+    }),
     send: (text) => {
       if (last) return;
       const value = new Uint8Array(Buffer.from(text));

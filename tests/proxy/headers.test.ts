@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { headersForClient, headersForEngine, isEventStream } from "../../src/proxy/headers.ts";
+import { isEventStream } from "../../src/core/engine-send.ts";
+import { headersForClient, headersForEngine, withoutConnectionFields } from "../../src/proxy/headers.ts";
 
 /** RFC 9110 section 7.6.1, the framing that the router does itself, and credentials of the hop. */
 const HOP_BY_HOP = [
@@ -73,9 +74,13 @@ const withFields = (names: readonly string[], listed: string | undefined): Heade
 const listedIn = (connectionField: string | undefined): ReadonlySet<string> =>
   new Set((connectionField ?? "").split(",").map((item) => item.trim().toLowerCase()));
 
+const forEngine = (headers: Headers, id: string): Headers => new Headers(headersForEngine(headers, id));
+const forClient = (headers: Headers, id: string): Headers =>
+  headersForClient(withoutConnectionFields(headers), id);
+
 const directions = [
-  ["towards the engine", headersForEngine, ["host", "expect"]],
-  ["towards the client", headersForClient, ["server", "date"]],
+  ["towards the engine", forEngine, ["host", "expect"]],
+  ["towards the client", forClient, ["server", "date"]],
 ] as const;
 
 describe.each(directions)("%s", (_direction, rebuild, ownFields) => {
@@ -109,8 +114,8 @@ describe.each(directions)("%s", (_direction, rebuild, ownFields) => {
 });
 
 test("an engine is told a user agent, the client's where it has one", () => {
-  expect(headersForEngine(new Headers(), "id").get("user-agent")).toBe("vllm-router");
-  expect(headersForEngine(new Headers({ "user-agent": "sdk/1" }), "id").get("user-agent")).toBe("sdk/1");
+  expect(forEngine(new Headers(), "id").get("user-agent")).toBe("vllm-router");
+  expect(forEngine(new Headers({ "user-agent": "sdk/1" }), "id").get("user-agent")).toBe("sdk/1");
 });
 
 test("cookies of an engine stay apart", () => {

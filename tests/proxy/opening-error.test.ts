@@ -1,9 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { readOpeningError, statusOfError } from "../../src/proxy/opening-error.ts";
-import type { BodyReader } from "../../src/proxy/upstream.ts";
-
-type Bytes = Uint8Array<ArrayBuffer>;
+import type { AnswerBody, Bytes } from "../../src/core/answer.ts";
 
 const headers = new Headers({ "content-type": "text/event-stream; charset=utf-8", "x-engine": "e" });
 
@@ -11,13 +9,14 @@ const headers = new Headers({ "content-type": "text/event-stream; charset=utf-8"
 const answerOf = (chunks: readonly Bytes[]) => {
   let reads = 0;
   let isCancelled = false;
-  const rest: BodyReader = {
+  const rest: AnswerBody = {
     read: async () => {
       reads += 1;
       const value = chunks[reads];
-      return value ? { done: false, value } : { done: true, value: undefined };
+      return value ? { done: false, value } : { done: true };
     },
-    cancel: async () => {
+    flow: () => {},
+    cancel: () => {
       isCancelled = true;
     },
   };

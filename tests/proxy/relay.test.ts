@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { RouterError } from "../../src/core/errors.ts";
 import { systemClock } from "../../src/platform.ts";
+import { bodyOf } from "../../src/proxy/fetch-send.ts";
 import { relay, type RelayEnd } from "../../src/proxy/relay.ts";
 import { createTestClock, settle } from "../support/clock.ts";
 import { sendRaw } from "../support/raw-client.ts";
@@ -24,7 +25,7 @@ const start = ({ first, failureEvent = FAILURE, cancel }: Given = {}) => {
   const client = new AbortController();
   const ends: [RelayEnd, unknown][] = [];
   const told: string[] = [];
-  const body = relay(first === undefined ? undefined : new Uint8Array(Buffer.from(first)), engine.reader, {
+  const body = relay(first === undefined ? undefined : new Uint8Array(Buffer.from(first)), engine.body, {
     failureEvent:
       failureEvent === ""
         ? undefined
@@ -225,7 +226,10 @@ describe("on a server, the end of a body whose client leaves is told once", () =
     const { promise: came, resolve: arrive } = Promise.withResolvers<void>();
     await using engine = { ...createEngineBody(), [Symbol.asyncDispose]: async () => {} };
     const chunk = new Uint8Array(256 * 1024);
-    const stalling = { ...engine.reader, read: async () => ({ done: false as const, value: chunk }) };
+    const stalling = bodyOf({
+      read: async () => ({ done: false, value: chunk }),
+      cancel: async () => {},
+    });
     const server = Bun.serve({
       hostname: "127.0.0.1",
       port: 0,
@@ -239,7 +243,7 @@ describe("on a server, the end of a body whose client leaves is told once", () =
         }
         return new Response(
           new ReadableStream(
-            relay(Buffer.from("head"), moment === "without reading" ? stalling : engine.reader, {
+            relay(Buffer.from("head"), moment === "without reading" ? stalling : engine.body, {
               failureEvent: undefined,
               signal,
               clock: systemClock,

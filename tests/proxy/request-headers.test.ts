@@ -20,7 +20,7 @@ const sent = (
     id: "r-1",
     headers: new Headers(headers),
     address: address ?? "192.0.2.1",
-  }).toJSON();
+  });
   return rest;
 };
 
@@ -58,8 +58,8 @@ describe("where a request comes from", () => {
   test("is nothing where the client has left meanwhile", () => {
     const make = createRequestHeaders({ isTrusted: () => true });
     const headers = make({ id: "r-1", headers: new Headers(forged), address: undefined });
-    expect(headers.has("x-forwarded-for")).toBe(false);
-    expect(headers.has("x-real-ip")).toBe(false);
+    expect(headers["x-forwarded-for"]).toBeUndefined();
+    expect(headers["x-real-ip"]).toBeUndefined();
   });
 });
 

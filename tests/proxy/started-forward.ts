@@ -11,6 +11,7 @@ import { readCall } from "../../src/proxy/call.ts";
 import { dueAt } from "../../src/proxy/deadlines.ts";
 import { createRetryBudget } from "../../src/proxy/retry-budget.ts";
 import { createRequestHeaders } from "../../src/proxy/request-headers.ts";
+import { createFetchSend } from "../../src/proxy/fetch-send.ts";
 import { createForward } from "../../src/proxy/forward.ts";
 import type { RoutingPolicy } from "../../src/routing/policy.ts";
 import { roundRobin } from "../../src/routing/round-robin.ts";
@@ -114,7 +115,7 @@ export const start = ({ engines, maxAttempts = 1, policy = roundRobin.create(), 
     budget: createRetryBudget(),
     requestHeaders: createRequestHeaders({ isTrusted: () => false }),
     limits,
-    fetch,
+    send: createFetchSend(fetch),
     reach: given.reach ?? (async () => true),
     clock,
     random: () => 0,

@@ -1,20 +1,35 @@
 import { describe, expect, test } from "bun:test";
 import type { Socket } from "node:net";
-import type { EngineFetch, EngineRequest } from "../../src/core/engine-fetch.ts";
+import type { Answer } from "../../src/core/answer.ts";
+import { dial } from "../../src/dial.ts";
+import type { EngineSend, SentRequest } from "../../src/core/engine-send.ts";
+import type { EngineFetch } from "../../src/core/engine-fetch.ts";
 import { type ErrorCode, RouterError } from "../../src/core/errors.ts";
 import { engineFetch } from "../../src/platform.ts";
-import { type Answer, exchange, upstreamError } from "../../src/proxy/upstream.ts";
+import { createEngineSend } from "../../src/proxy/engine-send.ts";
+import { createFetchSend } from "../../src/proxy/fetch-send.ts";
+import { exchange, upstreamError } from "../../src/proxy/upstream.ts";
 import { rawAnswer, rawChunk, startRawEngine, STREAM_HEAD } from "../support/raw-engine.ts";
 
-const requestWith = (signal: AbortSignal = new AbortController().signal): EngineRequest => ({
+const requestWith = (signal: AbortSignal = new AbortController().signal): SentRequest => ({
   method: "POST",
-  headers: new Headers(),
+  headers: {},
   body: new Uint8Array(Buffer.from("{}")),
   signal,
 });
 
-const send = async (url: string, mayReconnect = false, signal?: AbortSignal): Promise<Answer> =>
-  exchange(engineFetch, `${url}/v1/completions`, requestWith(signal), { mayReconnect });
+/** Both ways in which engines are asked. */
+const clients: [string, EngineSend][] = [
+  ["over a connection of its own", createEngineSend({ dial, fetch: engineFetch })],
+  ["by fetch", createFetchSend(engineFetch)],
+];
+
+type Send = (url: string, mayReconnect?: boolean, signal?: AbortSignal) => Promise<Answer>;
+
+const sending =
+  (client: EngineSend): Send =>
+  async (url, mayReconnect = false, signal) =>
+    exchange(client, `${url}/v1/completions`, requestWith(signal), { mayReconnect });
 
 const failure = async (answer: Promise<Answer>): Promise<RouterError> => {
   const error: unknown = await answer.then(
@@ -32,7 +47,8 @@ const bodyOf = async ({ first, rest }: Answer): Promise<string> => {
   return Buffer.concat(chunks).toString("latin1");
 };
 
-describe("an engine that answers badly", () => {
+describe.each(clients)("an engine that answers badly, %s", (_way, client) => {
+  const send = sending(client);
   const rows: [string, (socket: Socket) => void, ErrorCode][] = [
     ["resets", (socket) => socket.resetAndDestroy(), "upstream_reset"],
     ["closes without a byte", (socket) => socket.end(), "upstream_reset"],
@@ -86,7 +102,8 @@ describe("an engine that answers badly", () => {
   });
 });
 
-describe("an engine that answers oddly", () => {
+describe.each(clients)("an engine that answers oddly, %s", (_way, client) => {
+  const send = sending(client);
   const rows: [string, (socket: Socket) => void, number, string][] = [
     [
       "with length and chunks: the chunks count",
@@ -157,7 +174,8 @@ describe("an engine that answers oddly", () => {
   });
 });
 
-describe("an engine that cannot be reached", () => {
+describe.each(clients)("an engine that cannot be reached, %s", (_way, client) => {
+  const send = sending(client);
   test("because its port is closed", async () => {
     const engine = await startRawEngine(() => {});
     await engine[Symbol.asyncDispose]();
@@ -169,7 +187,8 @@ describe("an engine that cannot be reached", () => {
   });
 });
 
-describe("a client that leaves", () => {
+describe.each(clients)("a client that leaves, %s", (_way, by) => {
+  const send = sending(by);
   const silences: [string, string][] = [
     ["before the head", ""],
     ["after the head, before the first chunk", STREAM_HEAD],
@@ -203,16 +222,17 @@ test("what the runtime names by itself is mapped by its code, and nothing else i
   );
 });
 
-describe("a body", () => {
+describe.each(clients)("a body, %s", (_way, client) => {
+  const send = sending(client);
   test("of a known length up to 256 KiB is taken whole, a longer one chunk by chunk", async () => {
     await using engine = await startRawEngine((socket, { onConnection }) =>
-      socket.write(rawAnswer("x".repeat(256 * 1024 + onConnection - 1))),
+      socket.write(rawAnswer("x".repeat(onConnection === 1 ? 256 * 1024 : 4 * 1024 * 1024))),
     );
     const whole = await send(engine.url);
     expect([whole.first?.length, whole.rest]).toEqual([256 * 1024, undefined]);
     const chunked = await send(engine.url);
     expect(chunked.rest).toBeDefined();
-    expect((await bodyOf(chunked)).length).toBe(256 * 1024 + 1);
+    expect((await bodyOf(chunked)).length).toBe(4 * 1024 * 1024);
   });
 
   test("of an event stream is never waited for, even where its length is known", async () => {
@@ -223,7 +243,7 @@ describe("a body", () => {
     );
     const { first, rest } = await send(engine.url);
     expect(Buffer.from(first ?? []).toString()).toBe("data: 1\n\n");
-    await rest?.cancel();
+    rest?.cancel();
   });
 });
 
@@ -239,7 +259,9 @@ describe("a connection that is lost before the answer", () => {
 
   test("is made anew once, where sending twice is harmless", async () => {
     const fetches: boolean[] = [];
-    const answer = await exchange(losing(fetches), "http://e", requestWith(), { mayReconnect: true });
+    const answer = await exchange(createFetchSend(losing(fetches)), "http://e", requestWith(), {
+      mayReconnect: true,
+    });
     expect(await bodyOf(answer)).toBe("late");
     expect(fetches).toEqual([false, true]);
   });
@@ -247,13 +269,18 @@ describe("a connection that is lost before the answer", () => {
   test("is not made anew where it is not", async () => {
     const fetches: boolean[] = [];
     expect(
-      (await failure(exchange(losing(fetches), "http://e", requestWith(), { mayReconnect: false }))).code,
+      (
+        await failure(
+          exchange(createFetchSend(losing(fetches)), "http://e", requestWith(), { mayReconnect: false }),
+        )
+      ).code,
     ).toBe("upstream_reset");
     expect(fetches).toEqual([false]);
   });
 
   test("and lost again is the engine's failure", async () => {
     await using engine = await startRawEngine((socket) => socket.destroy());
+    const send = sending(createFetchSend(engineFetch));
     expect((await failure(send(engine.url, true))).code).toBe("upstream_reset");
     expect(engine.connections()).toBe(2);
   });
@@ -264,9 +291,10 @@ describe("a connection that is lost before the answer", () => {
       fetches += 1;
       throw Object.assign(new TypeError("x"), { code: "ECONNREFUSED" });
     };
-    expect((await failure(exchange(refusing, "http://e", requestWith(), { mayReconnect: true }))).code).toBe(
-      "upstream_unreachable",
-    );
+    expect(
+      (await failure(exchange(createFetchSend(refusing), "http://e", requestWith(), { mayReconnect: true })))
+        .code,
+    ).toBe("upstream_unreachable");
     expect(fetches).toBe(1);
   });
 });

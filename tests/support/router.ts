@@ -3,6 +3,8 @@ import { createLog, type WriteLine } from "../../src/core/log.ts";
 import type { ConfiguredBackend } from "../../src/config/backends.ts";
 import type { ReadMemory } from "../../src/core/memory-use.ts";
 import type { Config } from "../../src/config/config.ts";
+import { dial } from "../../src/dial.ts";
+import { createEngineSend } from "../../src/proxy/engine-send.ts";
 import { collectGarbage, engineFetch, engineReach, systemClock, systemRandom } from "../../src/platform.ts";
 import { createRouter, type Legacy, type Router } from "../../src/router.ts";
 import type { Sharing } from "../../src/sharing.ts";
@@ -97,6 +99,7 @@ export const startRouter = (options: TestRouterOptions): TestRouter => {
       clock: systemClock,
       log,
       fetch: engineFetch,
+      send: createEngineSend({ dial, fetch: engineFetch }),
       reach: engineReach,
       random: systemRandom,
       isDraining: options.isDraining,

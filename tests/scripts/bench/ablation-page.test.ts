@@ -48,14 +48,14 @@ describe("what the parts of the router cost", () => {
 
   test("is the lowest of the rounds, and how many times the bare relay that is", () => {
     expect(rowOf(FLOOR)).toBe("| `bare` | bare does it | 20.0 | 1.00 | 20.0 | 1.00 |");
-    expect(rowOf("+ call")).toBe("| `+ call` | + call does it | 40.0 | 2.00 | - | - |");
+    expect(rowOf("+ call")).toBe("| `+ call` | + call does it | 50.0 | 2.50 | - | - |");
   });
 
   test("tells the floor of what can be asked, where the router is, and the part that adds most", () => {
     const floor = (microsOf(withPart(LAST_NEEDED)).min / 20).toFixed(2);
     expect(page).toContain(`that is ${floor} times the bare relay`);
     expect(page).toContain(`with everything is at ${(microsOf(ROUTER).min / 20).toFixed(2)}`);
-    expect(page).toContain("the dearest, `+ entrance`, adds 10.0 us");
+    expect(page).toContain("the dearest, `+ client`, adds 10.0 us");
   });
 
   test("says nothing of a floor where nothing was measured", () => {

@@ -1,0 +1,22 @@
+import type { Answer } from "./answer.ts";
+import type { EngineRequest } from "./engine-fetch.ts";
+
+/** Fields of a head by their names in lower case. */
+export type Fields = Readonly<Record<string, string>>;
+
+/** A request as it is sent: as `EngineRequest`. */
+export type SentRequest = Omit<EngineRequest, "headers"> & { readonly headers: Fields };
+
+/**
+ * Sends one request to an engine; resolves when the head of its answer and the first bytes of the body are there, or
+ * the whole body where it is short. `onHead` is called when the head has come. Rejects with an error whose `code`
+ * tells a connection that could not be made or was lost, or with the reason of the request's signal.
+ */
+export type EngineSend = (url: string, request: SentRequest, onHead?: () => void) => Promise<Answer>;
+
+/** Bodies of a known length up to this many bytes are taken whole: cheaper, and a cut one can still be replaced. */
+export const WHOLE_BODY_LIMIT = 256 * 1024;
+
+/** True for `text/event-stream`, with or without parameters. */
+export const isEventStream = (headers: Headers): boolean =>
+  /^text\/event-stream\s*(?:;|$)/i.test(headers.get("content-type") ?? "");
