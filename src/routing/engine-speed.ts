@@ -129,6 +129,10 @@ export const createSpeeds = (): Speeds => {
       took = LIKENESS_MS + share * (took - LIKENESS_MS);
       expected = LIKENESS_MS + share * (expected - LIKENESS_MS);
     };
+    const forget = (at: number): void => {
+      keep(Math.exp((fadedAt - at) / FADE_MS));
+      fadedAt = at;
+    };
     const show = (): void => {
       const difference = Math.log(took / expected);
       speed.factor = Math.exp(Math.sign(difference) * Math.max(0, Math.abs(difference) - INDIFFERENCE));
@@ -140,13 +144,13 @@ export const createSpeeds = (): Speeds => {
       tokensMs: (tokens: number): number => speed.factor * fleet.tokensMs(tokens),
       fixedMs: (streams: number): number => speed.factor * fleet.fixedMs(streams),
       fade: (at: number): void => {
-        if (at - fadedAt < FADE_STEP_MS) return;
-        keep(Math.exp((fadedAt - at) / FADE_MS));
-        fadedAt = at;
+        // One that is like the others does not become less so.
+        if (speed.factor === 1 || at - fadedAt < FADE_STEP_MS) return;
+        forget(at);
         show();
       },
       observe: (tokens: number, streams: number, ms: number, at: number): void => {
-        speed.fade(at);
+        if (at - fadedAt >= FADE_STEP_MS) forget(at);
         const standard = fleet.tokensMs(tokens) + fleet.fixedMs(streams);
         const own = (standard * took) / expected;
         const scatter = NOISE_MS + NOISE_SHARE * own;
