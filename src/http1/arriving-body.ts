@@ -142,7 +142,8 @@ export const createArrivingBody = ({ pause, resume, cancel }: Flow): ArrivingBod
       cancel: () => {
         sink = undefined;
         waiting = [];
-        cancel();
+        // When all has come, its connection may be another request's.
+        if (!isEnded && !failure) cancel();
       },
     },
   };

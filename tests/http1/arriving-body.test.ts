@@ -122,6 +122,18 @@ describe("a body that comes", () => {
     add(bytes("x"));
   });
 
+  test("that came whole is cancelled without its connection, which may be another's by then", async () => {
+    const { add, body, sink, told, end, hold, release, flow } = start();
+    body.flow(sink);
+    hold();
+    add(bytes("1"));
+    add(bytes("2"));
+    end();
+    body.cancel();
+    await release();
+    expect([told, flow]).toEqual([["1"], ["pause"]]);
+  });
+
   test("that is cancelled is nobody's", () => {
     const { add, body, sink, told, end, flow } = start();
     body.flow(sink);

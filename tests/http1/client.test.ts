@@ -185,6 +185,22 @@ describe("a connection", () => {
     expect(engine.connections()).toBe(2);
   }, 15_000);
 
+  test("is another request's when its answer has come, whatever becomes of that answer's reader", async () => {
+    const { promise: asked, resolve: answerNow } = Promise.withResolvers<void>();
+    await using engine = await startRawEngine((socket, { onConnection }) => {
+      if (onConnection === 1) socket.write(`${STREAM_HEAD}${rawChunk("data: 1\n\n")}0\r\n\r\n`);
+      else void asked.then(() => socket.write(rawAnswer("ok")));
+    });
+    const send = start();
+    const { rest } = await send(`${engine.url}/`, request());
+    const second = send(`${engine.url}/`, request());
+    await engine.received(2);
+    rest?.cancel();
+    answerNow();
+    expect(await textOf(await second)).toBe("ok");
+    expect(engine.connections()).toBe(1);
+  });
+
   test("that is made for somebody who left meanwhile is kept for others", async () => {
     await using engine = await startRawEngine((socket) => socket.write(rawAnswer("ok")));
     const { promise: allowed, resolve: allow } = Promise.withResolvers<void>();
