@@ -1,5 +1,6 @@
 import type { Bytes } from "../core/answer.ts";
 import { type AnswerHead, readAnswerHead } from "./answer-head.ts";
+import { checkBeginning, chunkSize, hexDigit } from "./chunk-size.ts";
 import { invalidAnswer } from "./invalid-answer.ts";
 
 /** Who is told of an answer, in this order; `piece` may come many times or never. */
@@ -47,8 +48,6 @@ const endOfLines = (bytes: Bytes, from: number): number => {
     line = end + 1;
   }
 };
-
-const SIZE = /^([0-9a-f]{1,12})[ \t]*(?:;|\r?$)/i;
 
 /** Creates what reads the answers of one connection. */
 export const createAnswerParser = (events: AnswerEvents): AnswerParser => {
@@ -99,22 +98,37 @@ export const createAnswerParser = (events: AnswerEvents): AnswerParser => {
     return after;
   };
 
+  const beginChunk = (size: number): void => {
+    left = size;
+    state = size === 0 ? "trailers" : "chunk";
+    trailerBytes = 0;
+  };
+
   /** Takes a chunk's size, which begins at `at`; the place after its line. */
   const takeSize = (bytes: Bytes, at: number): number => {
+    let size = 0;
+    let place = at;
+    for (let digit = hexDigit(bytes[place]); digit >= 0; digit = hexDigit(bytes[place])) {
+      size = size * 16 + digit;
+      place += 1;
+    }
+    // As engines write it; the rest is looked at closely.
+    if (bytes[place] === CR && bytes[place + 1] === LF && place > at && place < at + 8) {
+      beginChunk(size);
+      return place + 2;
+    }
+    return takeOddSize(bytes, at);
+  };
+
+  const takeOddSize = (bytes: Bytes, at: number): number => {
     const end = bytes.indexOf(LF, at);
-    if ((end < 0 ? bytes.length : end) - at > MAX_LINE) throw invalidAnswer("a chunk has no size");
+    if ((end < 0 ? bytes.length : end) - at > MAX_LINE) throw invalidAnswer("a chunk's size is too long");
     if (end < 0) {
+      checkBeginning(text(bytes, at, bytes.length));
       begun = bytes.subarray(at);
-      // What cannot become a size need not be waited for.
-      if (!/^[0-9a-f]*(?:[ \t;][^]*|\r)?$/i.test(text(bytes, at, bytes.length)))
-        throw invalidAnswer("a chunk has no size");
       return bytes.length;
     }
-    const size = SIZE.exec(text(bytes, at, end))?.[1];
-    if (size === undefined) throw invalidAnswer("a chunk has no size");
-    left = Number.parseInt(size, 16);
-    state = left === 0 ? "trailers" : "chunk";
-    trailerBytes = 0;
+    beginChunk(chunkSize(text(bytes, at, end)));
     return end + 1;
   };
 

@@ -37,10 +37,10 @@ export const requestHead = (
   from: number,
   { method, headers, body }: SentRequest,
 ): string => {
-  let head = `${method} ${targetOf(url, from)} HTTP/1.1\r\nhost: ${host}\r\n`;
+  let head = `${method} ${targetOf(url, from)} HTTP/1.1\r\nHost: ${host}\r\n`;
   // Without a body a length is only for methods that would have one (RFC 9110 section 8.6).
-  if (body) head += `content-length: ${body.length}\r\n`;
-  else if (method === "POST") head += "content-length: 0\r\n";
+  if (body) head += `Content-Length: ${body.length}\r\n`;
+  else if (method === "POST") head += "Content-Length: 0\r\n";
   for (const name in headers) {
     const value = headers[name] ?? "";
     if (FORBIDDEN.test(value)) throw new TypeError(`The field '${name}' has an invalid value.`);

@@ -36,8 +36,8 @@ describe("a request", () => {
     await send(`${engine.url}/v1/x?a=%20b&c=d`, request({ headers: { "x-a": "\u00e9", "x-b": "" } }));
     expect(engine.requests[0]?.head.split("\r\n")).toEqual([
       "POST /v1/x?a=%20b&c=d HTTP/1.1",
-      `host: 127.0.0.1:${engine.port}`,
-      "content-length: 2",
+      `Host: 127.0.0.1:${engine.port}`,
+      "Content-Length: 2",
       "x-a: \u00e9",
       "x-b: ",
     ]);
@@ -49,9 +49,9 @@ describe("a request", () => {
     const send = start();
     await send(`${engine.url}/`, request({ method: "GET", body: undefined, headers: {} }));
     await send(`${engine.url}/`, request({ body: undefined, headers: {} }));
-    expect(engine.requests.map(({ head }) => /content-length: \d+/.exec(head)?.[0])).toEqual([
+    expect(engine.requests.map(({ head }) => /Content-Length: \d+/.exec(head)?.[0])).toEqual([
       undefined,
-      "content-length: 0",
+      "Content-Length: 0",
     ]);
   });
 
