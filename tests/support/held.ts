@@ -46,9 +46,14 @@ export const createHeld = ({ child }: Pick<RunningProcess, "child">): (() => Pro
 
 /** By how much more is held after rounds of the same work: objects a round in the median, memory in all. */
 export const grownOver = (rounds: readonly Held[]): Held => ({
-  // A leak is in every round; code that is compiled, or dropped again, is in single ones.
+  // The median of the slopes between any two rounds but the first, in which code is compiled: a leak is in every
+  // round; connections that are kept, and code that is dropped again, come and go.
   objects: percentile(
-    rounds.slice(1).map(({ objects }, before) => objects - (rounds[before]?.objects ?? 0)),
+    rounds
+      .slice(1)
+      .flatMap((round, from, some) =>
+        some.slice(from + 1).map((later, gap) => (later.objects - round.objects) / (gap + 1)),
+      ),
     0.5,
   ),
   residentKiB: (rounds.at(-1)?.residentKiB ?? 0) - (rounds[0]?.residentKiB ?? 0),
