@@ -1,3 +1,4 @@
+import type { Ending } from "../core/ending.ts";
 import type { Clock } from "../core/clock.ts";
 import { reasonOf, RouterError } from "../core/errors.ts";
 import type { Line } from "./line.ts";
@@ -6,7 +7,7 @@ import type { Line } from "./line.ts";
 export interface WaitOptions {
   readonly timeoutMs: number;
   /** Ends the wait, and is why. */
-  readonly signal: AbortSignal;
+  readonly signal: Ending;
   /** Goes to the front: whoever had their turn and was overtaken on the way. */
   readonly isAgain?: boolean;
 }

@@ -1,3 +1,4 @@
+import type { Ending } from "../core/ending.ts";
 import type { Clock } from "../core/clock.ts";
 import { type Count, createCount } from "../core/count.ts";
 import { requestTimeout, RouterError } from "../core/errors.ts";
@@ -30,7 +31,7 @@ export interface WaitingMetrics {
 
 /** The other end of a request that may have to wait. */
 export interface Waiter {
-  readonly signal: AbortSignal;
+  readonly signal: Ending;
   /** Monotonic milliseconds at which its request is over in any case. */
   readonly dueAt: number;
   readonly allowSilence: () => void;

@@ -1,7 +1,9 @@
+import type { Ending } from "./ending.ts";
+
 /** Resolves when a signal aborts. */
-export const aborted = async (signal: AbortSignal): Promise<void> => {
+export const aborted = async (signal: Ending): Promise<void> => {
   if (signal.aborted) return;
   const { promise, resolve } = Promise.withResolvers<void>();
-  signal.addEventListener("abort", () => resolve(), { once: true });
+  signal.addEventListener("abort", () => resolve());
   await promise;
 };

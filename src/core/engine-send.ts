@@ -1,11 +1,15 @@
 import type { Answer } from "./answer.ts";
+import type { Ending } from "./ending.ts";
 import type { EngineRequest } from "./engine-fetch.ts";
 
 /** Fields of a head by their names in lower case. */
 export type Fields = Readonly<Record<string, string>>;
 
 /** A request as it is sent: as `EngineRequest`. */
-export type SentRequest = Omit<EngineRequest, "headers"> & { readonly headers: Fields };
+export type SentRequest = Omit<EngineRequest, "headers" | "signal"> & {
+  readonly headers: Fields;
+  readonly signal: Ending;
+};
 
 /**
  * Sends one request to an engine; resolves when the head of its answer and the first bytes of the body are there, or

@@ -1,3 +1,4 @@
+import type { Ending } from "./ending.ts";
 interface ErrorKind {
   /** HTTP status of the answer; 499 is nginx's "client closed request" and never reaches a client. */
   readonly status: number;
@@ -185,7 +186,7 @@ export const isEngineFailure = (error: unknown): error is RouterError & { readon
   error instanceof RouterError && errorTable[error.code].isRetryable;
 
 /** Why a signal has aborted: whoever aborts it with a RouterError says so, otherwise the client has left. */
-export const reasonOf = ({ reason }: AbortSignal, cause?: unknown): RouterError =>
+export const reasonOf = ({ reason }: Ending, cause?: unknown): RouterError =>
   reason instanceof RouterError
     ? reason
     : new RouterError("client_closed", "The client closed the connection.", { cause });

@@ -1,4 +1,5 @@
 import { type Bagged, createBag } from "../core/bag.ts";
+import { createEnder, type Ending } from "../core/ending.ts";
 import { reasonOf, type RouterError } from "../core/errors.ts";
 import type { Client, Peer } from "../proxy/client.ts";
 
@@ -20,7 +21,7 @@ export interface Clients {
 
 /** A client as it is kept; what is asked for it after an interruption has another signal. */
 interface Kept extends Client, Bagged {
-  signal: AbortSignal;
+  signal: Ending;
   readonly end: (error: RouterError) => void;
 }
 
@@ -35,7 +36,7 @@ export const createClients = (idleTimeoutSeconds: number): Clients => {
   return {
     of: (request, server, arrival) => {
       const { arrivedAt, trace } = arrival;
-      let ending = new AbortController();
+      let ending = createEnder();
       const client: Kept = {
         signal: ending.signal,
         arrivedAt,
@@ -48,7 +49,7 @@ export const createClients = (idleTimeoutSeconds: number): Clients => {
           const interrupted = ending;
           // Who has left stays away.
           if (interrupted.signal.aborted) return;
-          ending = new AbortController();
+          ending = createEnder();
           client.signal = ending.signal;
           interrupted.abort(reason);
         },

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import type { Clock } from "../core/clock.ts";
+import { signalOf } from "../core/ending.ts";
 import type { EngineFetch } from "../core/engine-fetch.ts";
 import type { Endpoint } from "../core/endpoint.ts";
 import { RouterError } from "../core/errors.ts";
@@ -70,7 +71,13 @@ export const createEngineControl = ({
     // An engine that moves its weights is silent for longer than a connection may be.
     client.allowSilence();
     try {
-      const response = await fetch(url, { method, headers, body, signal, fresh: true });
+      const response = await fetch(url, {
+        method,
+        headers,
+        body,
+        signal: signalOf(signal),
+        fresh: true,
+      });
       if (!isRelayable(response)) {
         await response.body?.cancel();
         throw notRelayable(response);

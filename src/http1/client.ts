@@ -1,3 +1,4 @@
+import type { Ending } from "../core/ending.ts";
 import type { Dial } from "../core/dial.ts";
 import type { EngineSend } from "../core/engine-send.ts";
 import { type Connection, createConnection } from "./connection.ts";
@@ -19,7 +20,7 @@ const KEPT_SECONDS = 60;
 const GRAIN_SECONDS = 4;
 
 /** Settles as what it is given, or rejects with the signal's reason before. */
-const unlessAborted = async <Result>(made: Promise<Result>, signal: AbortSignal): Promise<Result> => {
+const unlessAborted = async <Result>(made: Promise<Result>, signal: Ending): Promise<Result> => {
   const { promise, reject } = Promise.withResolvers<never>();
   const abort = (): void => reject(signal.reason);
   if (signal.aborted) abort();
@@ -82,7 +83,7 @@ export const createHttp1Client = ({ dial }: { readonly dial: Dial }): EngineSend
   };
 
   /** A new connection for a request; one that is made too late is kept for others. */
-  const connectFor = async (origin: string, pool: Pool, signal: AbortSignal): Promise<Connection> => {
+  const connectFor = async (origin: string, pool: Pool, signal: Ending): Promise<Connection> => {
     const made = connect(origin, pool);
     try {
       return await unlessAborted(made, signal);

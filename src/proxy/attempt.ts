@@ -1,3 +1,4 @@
+import type { Ending } from "../core/ending.ts";
 import type { Answer } from "../core/answer.ts";
 import type { Place } from "../admission/engine-room.ts";
 import type { Clock } from "../core/clock.ts";
@@ -38,7 +39,7 @@ export interface Attempt extends AttemptOn {
   readonly ticket: Ticket;
   readonly series: RequestSeries;
   /** Aborted when the client has left, or with the RouterError for which the attempt is interrupted. */
-  readonly signal: AbortSignal;
+  readonly signal: Ending;
   readonly progress: Progress;
   /** The first bytes of the answer are there. */
   readonly begun: (answer: Answer) => void;

@@ -1,10 +1,11 @@
+import type { Ending } from "../core/ending.ts";
 import type { RouterError } from "../core/errors.ts";
 import type { RequestTrace } from "../core/request-trace.ts";
 
 /** The other end of a connection. */
 export interface Peer {
   /** Aborted when the client has left, in every phase, or with the RouterError for which the router ends it. */
-  readonly signal: AbortSignal;
+  readonly signal: Ending;
   /** Ends what is asked of an engine now, with this reason; what is asked from then on has another signal. */
   readonly interrupt: (reason: RouterError) => void;
   /** Monotonic milliseconds at which the request came. */

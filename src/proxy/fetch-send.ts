@@ -1,4 +1,5 @@
 import type { Answer, AnswerBody, BodySink, Bytes } from "../core/answer.ts";
+import { signalOf } from "../core/ending.ts";
 import type { EngineFetch } from "../core/engine-fetch.ts";
 import { type EngineSend, isEventStream, WHOLE_BODY_LIMIT } from "../core/engine-send.ts";
 import { withoutConnectionFields } from "./headers.ts";
@@ -46,7 +47,11 @@ const isShort = (headers: Headers): boolean => {
 export const createFetchSend =
   (fetch: EngineFetch): EngineSend =>
   async (url, request, onHead): Promise<Answer> => {
-    const response = await fetch(url, { ...request, headers: new Headers(request.headers) });
+    const response = await fetch(url, {
+      ...request,
+      headers: new Headers(request.headers),
+      signal: signalOf(request.signal),
+    });
     onHead?.();
     const { status } = response;
     const headers = withoutConnectionFields(response.headers);

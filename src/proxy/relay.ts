@@ -1,3 +1,4 @@
+import type { Ending } from "../core/ending.ts";
 import type { AnswerBody, Bytes } from "../core/answer.ts";
 import type { Clock } from "../core/clock.ts";
 import { isEngineFailure, reasonOf, RouterError } from "../core/errors.ts";
@@ -10,7 +11,7 @@ interface RelayOptions {
   /** What is sent in an event stream before it is cut: because its engine fails, or for the reason given. */
   readonly failureEvent: ((reason?: RouterError) => Bytes) | undefined;
   /** Aborted when the client has left, or with the RouterError that ends the stream. */
-  readonly signal: AbortSignal;
+  readonly signal: Ending;
   readonly clock: Clock;
   /** What the client does not get of the stream; absent where it gets all. */
   readonly filter?: UsageFilter | undefined;

@@ -1,3 +1,4 @@
+import type { Ending } from "../core/ending.ts";
 import type { Answer } from "../core/answer.ts";
 import { type EngineSend, isEventStream, type SentRequest } from "../core/engine-send.ts";
 import { reasonOf, RouterError } from "../core/errors.ts";
@@ -9,7 +10,7 @@ const UNREACHABLE =
 const RESET = /^(ECONNRESET|EPIPE|ConnectionClosed|ConnectionReset)$/;
 
 /** The failure of a fetch or of a body's reader, as the router names it. */
-export const upstreamError = (error: unknown, signal: AbortSignal): RouterError => {
+export const upstreamError = (error: unknown, signal: Ending): RouterError => {
   if (error instanceof RouterError) return error;
   const options = { cause: error };
   if (signal.aborted) return reasonOf(signal, error);
@@ -24,7 +25,7 @@ export const upstreamError = (error: unknown, signal: AbortSignal): RouterError 
 /** Sends what was lost with its connection on a new one, which settles whether the engine lives. */
 const sendAgain = async (
   send: (isFresh: true) => Promise<Answer>,
-  signal: AbortSignal,
+  signal: Ending,
   failure: RouterError,
 ): Promise<Answer> => {
   try {

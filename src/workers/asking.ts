@@ -1,3 +1,4 @@
+import type { Ending } from "../core/ending.ts";
 import { reasonOf } from "../core/errors.ts";
 import type { App } from "../http/app.ts";
 import { pathOf } from "../http/forwarded.ts";
@@ -29,7 +30,7 @@ export const createAsking = ({ ask, leave }: AskingDeps): Asking => {
   const waiting = new Map<number, (answer: Told) => void>();
   let last = 0;
 
-  const answerTo = async (asked: Asked, signal: AbortSignal): Promise<Told> => {
+  const answerTo = async (asked: Asked, signal: Ending): Promise<Told> => {
     if (signal.aborted) throw reasonOf(signal);
     const { promise, resolve, reject } = Promise.withResolvers<Told>();
     const { id } = asked;
