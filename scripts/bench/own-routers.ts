@@ -74,8 +74,11 @@ export const byEngineCount: readonly Contender[] = [8, 100, 1000].map((engines) 
   launch: router(...session),
 }));
 
-/** The router with one worker and with more. */
-export const byWorkerCount: readonly Contender[] = [1, 2, 4].map((workers) => ({
+/** How many workers the router is measured with. */
+export const workerCounts = [1, 2, 4] as const;
+
+/** The router with each of these. */
+export const byWorkerCount: readonly Contender[] = workerCounts.map((workers) => ({
   name: `router-workers-${workers}`,
   summary: `vllm-router, session routing, --workers ${workers}`,
   set: "workers",

@@ -5,7 +5,7 @@ import { parseArgs } from "node:util";
 import { checkAnswers } from "./check-answers.ts";
 import type { ClosedLoopResult } from "./closed-loop.ts";
 import { generate } from "./measure.ts";
-import { byWorkerCount } from "./own-routers.ts";
+import { byWorkerCount, workerCounts } from "./own-routers.ts";
 import { engineCount, startContender, startEngines, type Started } from "./servers.ts";
 import { spread } from "./statistics.ts";
 import { ranged, tableOf } from "./text-table.ts";
@@ -13,20 +13,23 @@ import { readThreads, usedBetween } from "./threads.ts";
 import { workloads } from "./workloads.ts";
 
 /*
- * `bun run bench:workers`. What more workers bring and cost. Where load, engine and router share the processors, requests per second say
- * how busy the machine is; CPU time does not. A thread serves no more requests per second than its CPU time for
- * each allows, so the busiest thread of a router is what bounds it where there are processors enough.
+ * `bun run bench:workers`. What more workers bring and cost, each with as many connections as one has alone: a thread
+ * that has less to do reads less at once and pays more for it, whoever it shares its work with. Where load, engine and
+ * router share the processors, requests per second say how busy the machine is; CPU time does not. A thread serves no
+ * more requests per second than its CPU time for each allows, so the busiest thread of a router is what bounds it
+ * where there are processors enough.
  */
 
 const { values } = parseArgs({
   options: {
     rounds: { type: "string", default: "5" },
     seconds: { type: "string", default: "3" },
-    connections: { type: "string", default: "128" },
+    connections: { type: "string", default: "32" },
     binary: { type: "string" },
   },
 });
 const rounds = Number(values.rounds);
+/** For each worker. */
 const connections = Number(values.connections);
 /** Each worker has its code compiled for itself, which would count as a cost of requests. */
 const WARM_UP_SECONDS = 10;
@@ -56,6 +59,9 @@ const load = { root, folder, cpu: undefined, hasWrk: false, seconds: Number(valu
 const engines = await startEngines(engineCount({}), bench);
 const measured = workloads.filter(({ name }) => name === "json-1k" || name === "stream-64");
 
+const workersOf = (name: string): number =>
+  workerCounts[byWorkerCount.findIndex((contender) => contender.name === name)] ?? 1;
+
 const measureOnce = async (
   { name, port, pid = 0 }: Started,
   workload: string,
@@ -67,7 +73,7 @@ const measureOnce = async (
     port,
     workload,
     seconds,
-    connections,
+    connections: connections * workersOf(name),
   });
   const used = usedBetween(before, await readThreads(pid));
   if (result.errors > 0) throw new Error(`${name}: ${result.errors} answers were not right`);
