@@ -40,8 +40,8 @@ const send = (sink: ReadableStreamDirectController, chunk: Bytes): Promise<numbe
 };
 
 /**
- * A stream's source: the rest of a body, each chunk sent on at once and the next one asked for only when the
- * client takes them. A failure of the engine cuts the connection without a terminating chunk, so that it never
+ * A stream's source: the rest of a body, each chunk sent on when it comes, and held back where it comes from while
+ * the client takes nothing. A failure of the engine cuts the connection without a terminating chunk, so that it never
  * looks like a complete answer.
  */
 export const relay = (
@@ -97,9 +97,9 @@ export const relay = (
     // Bun's own kind of stream: what comes is sent from where it comes, without a pull for each chunk.
     type: "direct",
     pull: async (sink) => {
-      const { promise: closed, resolve: close } = Promise.withResolvers<void>();
+      const { promise: closed, resolve: close, reject: refuse } = Promise.withResolvers<void>();
       const failed = (cause: unknown): void =>
-        void fail(sink, cause instanceof Error ? cause : new Error(String(cause))).then(close);
+        void fail(sink, cause instanceof Error ? cause : new Error(String(cause))).then(close, refuse);
       const hand = async (full: Promise<unknown>): Promise<void> => {
         await taken(full);
         if (signal.aborted) failed(reasonOf(signal));

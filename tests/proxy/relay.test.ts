@@ -151,6 +151,32 @@ describe("an engine that fails", () => {
   });
 });
 
+test("a stream that is closed already by the time it is broken off rejects to who pulls, and to nobody else", async () => {
+  const clock = createTestClock();
+  const engine = createEngineBody();
+  const closed = new Error("closed already");
+  const source = relay(undefined, engine.body, {
+    failureEvent: undefined,
+    signal: new AbortController().signal,
+    clock,
+    onChunk: () => {},
+    onEnd: () => {},
+  });
+  const pulled = source.pull({
+    write: () => 0,
+    flush: () => 0,
+    start: () => {},
+    end: () => 0,
+    close: () => {
+      throw closed;
+    },
+  });
+  engine.fail(lost);
+  await settle();
+  clock.advance(50);
+  expect(await Promise.resolve(pulled).catch((error: unknown) => error)).toBe(closed);
+});
+
 describe("whatever the order of things", () => {
   const step = fc.tuple(
     fc.constantFrom("send", "finish", "fail", "read", "read", "cancel", "leave", "wait"),
