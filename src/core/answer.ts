@@ -32,3 +32,10 @@ export interface Answer {
   /** The rest of the body; absent when `first` is all of it. */
   readonly rest?: AnswerBody | undefined;
 }
+
+/** Bodies of a known length up to this many bytes are taken whole: cheaper, and a cut one can still be replaced. */
+export const WHOLE_BODY_LIMIT = 256 * 1024;
+
+/** True for `text/event-stream`, with or without parameters. */
+export const isEventStream = (headers: Headers): boolean =>
+  /^text\/event-stream\s*(?:;|$)/i.test(headers.get("content-type") ?? "");

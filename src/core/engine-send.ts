@@ -17,10 +17,3 @@ export type SentRequest = Omit<EngineRequest, "headers" | "signal"> & {
  * tells a connection that could not be made or was lost, or with the reason of the request's signal.
  */
 export type EngineSend = (url: string, request: SentRequest, onHead?: () => void) => Promise<Answer>;
-
-/** Bodies of a known length up to this many bytes are taken whole: cheaper, and a cut one can still be replaced. */
-export const WHOLE_BODY_LIMIT = 256 * 1024;
-
-/** True for `text/event-stream`, with or without parameters. */
-export const isEventStream = (headers: Headers): boolean =>
-  /^text\/event-stream\s*(?:;|$)/i.test(headers.get("content-type") ?? "");

@@ -1,6 +1,6 @@
-import type { Answer, Bytes } from "../core/answer.ts";
 import type { Wire, WireEvents } from "../core/dial.ts";
-import { isEventStream, type SentRequest, WHOLE_BODY_LIMIT } from "../core/engine-send.ts";
+import { type Answer, type Bytes, isEventStream, WHOLE_BODY_LIMIT } from "../core/answer.ts";
+import type { SentRequest } from "../core/engine-send.ts";
 import type { AnswerHead } from "./answer-head.ts";
 import { createAnswerParser } from "./answer-parser.ts";
 import { type ArrivingBody, createArrivingBody } from "./arriving-body.ts";

@@ -1,5 +1,4 @@
 import type { Ending } from "../core/ending.ts";
-import type { Answer } from "../core/answer.ts";
 import type { Place } from "../admission/engine-room.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Endpoint } from "../core/endpoint.ts";
@@ -14,7 +13,7 @@ import type { RequestLedger, Ticket } from "../stats/request-ledger.ts";
 import type { Call } from "./call.ts";
 import type { Client } from "./client.ts";
 import type { Deadlines, Progress } from "./deadlines.ts";
-import { isEventStream } from "../core/engine-send.ts";
+import { type Answer, isEventStream } from "../core/answer.ts";
 import { type EndPhase, endLine } from "./routing-log.ts";
 
 /** Whom an attempt asks, and for whom. */

@@ -1,7 +1,14 @@
-import type { Answer, AnswerBody, BodySink, Bytes } from "../core/answer.ts";
 import { signalOf } from "../core/ending.ts";
 import type { EngineFetch } from "../core/engine-fetch.ts";
-import { type EngineSend, isEventStream, WHOLE_BODY_LIMIT } from "../core/engine-send.ts";
+import {
+  type Answer,
+  type AnswerBody,
+  type BodySink,
+  type Bytes,
+  isEventStream,
+  WHOLE_BODY_LIMIT,
+} from "../core/answer.ts";
+import type { EngineSend } from "../core/engine-send.ts";
 import { withoutConnectionFields } from "./headers.ts";
 
 type Reader = Pick<ReadableStreamDefaultReader<Bytes>, "read" | "cancel">;

@@ -1,4 +1,4 @@
-import { isEventStream } from "../core/engine-send.ts";
+import { isEventStream } from "../core/answer.ts";
 
 /** Fields that belong to one connection (RFC 9110 section 7.6.1) or to the framing that the router does itself. */
 const CONNECTION_FIELDS = [

@@ -1,4 +1,3 @@
-import type { Answer } from "../core/answer.ts";
 import type { AnswerFields } from "../core/answer-fields.ts";
 import type { Clock } from "../core/clock.ts";
 import { describeError, RouterError } from "../core/errors.ts";
@@ -7,7 +6,7 @@ import type { RouterMetrics } from "../metrics/router-metrics.ts";
 import type { Attempt } from "./attempt.ts";
 import type { Deadlines } from "./deadlines.ts";
 import { failureEvent } from "./failure-event.ts";
-import { isEventStream } from "../core/engine-send.ts";
+import { type Answer, isEventStream } from "../core/answer.ts";
 import { headersForClient } from "./headers.ts";
 import { relay } from "./relay.ts";
 import { readStreamEnd } from "./stream-end.ts";

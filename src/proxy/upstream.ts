@@ -1,6 +1,6 @@
 import type { Ending } from "../core/ending.ts";
-import type { Answer } from "../core/answer.ts";
-import { type EngineSend, isEventStream, type SentRequest } from "../core/engine-send.ts";
+import { type Answer, isEventStream } from "../core/answer.ts";
+import type { EngineSend, SentRequest } from "../core/engine-send.ts";
 import { reasonOf, RouterError } from "../core/errors.ts";
 import { failureOfStatus } from "./next-attempt.ts";
 import { readOpeningError } from "./opening-error.ts";

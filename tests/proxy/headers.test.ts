@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { isEventStream } from "../../src/core/engine-send.ts";
+import { isEventStream } from "../../src/core/answer.ts";
 import { headersForClient, headersForEngine, withoutConnectionFields } from "../../src/proxy/headers.ts";
 
 /** RFC 9110 section 7.6.1, the framing that the router does itself, and credentials of the hop. */
