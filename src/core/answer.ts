@@ -1,3 +1,5 @@
+import type { Fields } from "./fields.ts";
+
 /** Bytes of a body. */
 export type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -26,7 +28,9 @@ export interface AnswerBody {
 export interface Answer {
   readonly status: number;
   /** The fields from end to end: none that belong to one connection. */
-  readonly headers: Headers;
+  readonly headers: Fields;
+  /** Lines of Set-Cookie, the one field whose lines cannot be joined; absent where there are none. */
+  readonly cookies?: readonly string[] | undefined;
   /** The whole body where it is short, otherwise its first piece. */
   readonly first: Bytes | undefined;
   /** The rest of the body; absent when `first` is all of it. */
@@ -37,5 +41,5 @@ export interface Answer {
 export const WHOLE_BODY_LIMIT = 256 * 1024;
 
 /** True for `text/event-stream`, with or without parameters. */
-export const isEventStream = (headers: Headers): boolean =>
-  /^text\/event-stream\s*(?:;|$)/i.test(headers.get("content-type") ?? "");
+export const isEventStream = (headers: Fields): boolean =>
+  /^text\/event-stream\s*(?:;|$)/i.test(headers["content-type"] ?? "");

@@ -1,9 +1,7 @@
 import type { Answer } from "./answer.ts";
 import type { Ending } from "./ending.ts";
 import type { EngineRequest } from "./engine-fetch.ts";
-
-/** Fields of a head by their names in lower case. */
-export type Fields = Readonly<Record<string, string>>;
+import type { Fields } from "./fields.ts";
 
 /** A request as it is sent: as `EngineRequest`. */
 export type SentRequest = Omit<EngineRequest, "headers" | "signal"> & {

@@ -1,3 +1,4 @@
+import type { Fields } from "../core/fields.ts";
 import type { Ending } from "./outliers.ts";
 
 /** Too many requests, and Anthropic's word for an engine that is overloaded. */
@@ -11,16 +12,16 @@ const BUSY_MS = 1000;
 /** However long it says: load comes and goes within seconds. */
 const MOST_BUSY_MS = 60_000;
 
-const busyMs = (headers: Headers): number => {
+const busyMs = (headers: Fields): number => {
   // A date is of a clock that nobody knows here.
-  const seconds = /^\d+$/.exec(headers.get("retry-after") ?? "")?.[0];
+  const seconds = /^\d+$/.exec(headers["retry-after"] ?? "")?.[0];
   return seconds === undefined ? BUSY_MS : Math.min(MOST_BUSY_MS, Number(seconds) * 1000);
 };
 
 /** The beginning of an answer, as far as it tells something of the engine. */
 interface Beginning {
   readonly status: number;
-  readonly headers: Headers;
+  readonly headers: Fields;
   /** Nothing came where something must. */
   readonly isEmpty: boolean;
 }
@@ -30,7 +31,7 @@ interface Beginning {
  * with its 503 is only busy; one that answers everything at once with nothing would draw all requests.
  */
 export const verdictOf = ({ status, headers, isEmpty }: Beginning): "answered" | Ending => {
-  if (FULL.has(status) || (status === UNAVAILABLE && headers.has("retry-after")))
+  if (FULL.has(status) || (status === UNAVAILABLE && headers["retry-after"] !== undefined))
     return { busyMs: busyMs(headers) };
   if (status === 200 && isEmpty) return { reason: "it answered with nothing", isUnreachable: false };
   if (status === NOT_IMPLEMENTED) return "ended";

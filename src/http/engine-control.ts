@@ -8,7 +8,7 @@ import type { Log } from "../core/log.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import { readBody } from "../proxy/body.ts";
 import type { Peer } from "../proxy/client.ts";
-import { headersForClient, withoutConnectionFields } from "../proxy/headers.ts";
+import { asHeaders, endToEndOf, headersForClient } from "../proxy/headers.ts";
 import { controlLine } from "../proxy/routing-log.ts";
 import { isRelayable, notRelayable, upstreamError } from "../proxy/upstream.ts";
 
@@ -101,7 +101,8 @@ export const createEngineControl = ({
 
     const answer = await ask(`${endpoint.url}/${action}${search}`, call);
     const { status, body } = answer;
-    const headers = headersForClient(withoutConnectionFields(answer.headers), requestId);
+    const said = endToEndOf(answer.headers);
+    const headers = asHeaders(headersForClient(said.headers, requestId), said.cookies);
     if (status >= 400) return new Response(body, { status, headers });
     if (action === "is_sleeping") {
       const { success, output } = v.safeParse(

@@ -108,7 +108,9 @@ export const createConnection = (wire: Wire, { scratch, onIdle, onGone }: Connec
   };
 
   const give = ({ answer, head }: Exchange, first: Bytes | undefined, body?: ArrivingBody): void => {
-    if (head) answer.resolve({ status: head.status, headers: head.headers, first, rest: body?.body });
+    if (!head) return;
+    const { status, headers, cookies } = head;
+    answer.resolve({ status, headers, cookies, first, rest: body?.body });
   };
 
   const parser = createAnswerParser({

@@ -78,7 +78,7 @@ export const createFailover =
       after: async ({ endpoint, failure, answer }) => {
         const { id } = endpoint;
         const now = clock.monotonic();
-        const asksToWait = answer?.headers.has("retry-after") ?? false;
+        const asksToWait = answer?.headers["retry-after"] !== undefined;
         const isRepeat = asked.has(id);
         failures.push(failure);
         asked.add(id);

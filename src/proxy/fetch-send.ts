@@ -9,7 +9,7 @@ import {
   WHOLE_BODY_LIMIT,
 } from "../core/answer.ts";
 import type { EngineSend } from "../core/engine-send.ts";
-import { withoutConnectionFields } from "./headers.ts";
+import { endToEndOf } from "./headers.ts";
 
 type Reader = Pick<ReadableStreamDefaultReader<Bytes>, "read" | "cancel">;
 
@@ -45,10 +45,8 @@ export const bodyOf = (reader: Reader): AnswerBody => {
   };
 };
 
-const isShort = (headers: Headers): boolean => {
-  const length = headers.get("content-length");
-  return length !== null && Number(length) <= WHOLE_BODY_LIMIT && !isEventStream(headers);
-};
+const isShort = (length: string | null, { headers }: Pick<Answer, "headers">): boolean =>
+  length !== null && Number(length) <= WHOLE_BODY_LIMIT && !isEventStream(headers);
 
 /** What sends requests by the runtime's own client, which speaks TLS. */
 export const createFetchSend =
@@ -60,13 +58,11 @@ export const createFetchSend =
       signal: signalOf(request.signal),
     });
     onHead?.();
-    const { status } = response;
-    const headers = withoutConnectionFields(response.headers);
+    const head = { status: response.status, ...endToEndOf(response.headers) };
     // Taken whole without a look at `body`, which would make it a stream first.
-    if (isShort(response.headers)) return { status, headers, first: (await response.bytes()) as Bytes };
+    if (isShort(response.headers.get("content-length"), head))
+      return { ...head, first: (await response.bytes()) as Bytes };
     const reader = response.body?.getReader() as Reader | undefined;
     const { done, value } = (await reader?.read()) ?? { done: true, value: undefined };
-    return done || !reader
-      ? { status, headers, first: undefined }
-      : { status, headers, first: value, rest: bodyOf(reader) };
+    return done || !reader ? { ...head, first: undefined } : { ...head, first: value, rest: bodyOf(reader) };
   };

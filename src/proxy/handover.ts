@@ -138,12 +138,13 @@ export const handoverForms: Readonly<Record<Handover, HandoverForm>> = {
 export const toldBy = (form: HandoverForm, leg: Leg, answer: Answer): Answer => {
   const { status, headers, first, rest } = answer;
   // What is compressed cannot be quoted.
-  if (status < 400 || rest || headers.has("content-encoding")) return answer;
+  if (status < 400 || rest || headers["content-encoding"] !== undefined) return answer;
   const said = Buffer.from(first ?? []).toString();
-  const fields = new Headers(headers);
-  fields.set("content-type", "application/json");
-  fields.delete("content-length");
-  return { status, headers: fields, first: Buffer.from(JSON.stringify(form.failure(leg, status, said))) };
+  return {
+    ...answer,
+    headers: { ...headers, "content-type": "application/json" },
+    first: Buffer.from(JSON.stringify(form.failure(leg, status, said))),
+  };
 };
 
 /** Routes whose prompts one engine can compute for another. */

@@ -1,4 +1,5 @@
-import { isEventStream } from "../core/answer.ts";
+import { type Answer, isEventStream } from "../core/answer.ts";
+import { type Fields, noFields } from "../core/fields.ts";
 
 /** Fields that belong to one connection (RFC 9110 section 7.6.1) or to the framing that the router does itself. */
 const CONNECTION_FIELDS = [
@@ -14,17 +15,8 @@ const CONNECTION_FIELDS = [
   "content-length",
 ] as const;
 
+const FIELDS_OF_CONNECTION: ReadonlySet<string> = new Set(CONNECTION_FIELDS);
 const REQUEST_FIELDS: ReadonlySet<string> = new Set(["host", "expect", ...CONNECTION_FIELDS]);
-
-/** Deletes the fields that are named as those of the connection. */
-const deleteListed = (kept: Headers, listed: string | null): void => {
-  if (listed === null) return;
-  for (const name of listed.split(",")) {
-    const field = name.trim();
-    // A malformed name cannot be the name of a field that is there.
-    if (/^[!#$%&'*+.^_`|~\w-]+$/.test(field)) kept.delete(field);
-  }
-};
 
 /** What a connection names as its own. */
 const listedIn = (connection: string): ReadonlySet<string> =>
@@ -41,7 +33,7 @@ export const headersForEngine = (
   const given: Readonly<Record<string, string | readonly string[]>> = headers.toJSON();
   const { connection } = given;
   const listed = typeof connection === "string" ? listedIn(connection) : NOTHING;
-  const kept: Record<string, string> = {};
+  const kept = noFields();
   for (const name in given) {
     const value = given[name];
     // Only cookies that a server sets are apart, and no request has them.
@@ -54,23 +46,41 @@ export const headersForEngine = (
   return kept;
 };
 
-/** The fields of an answer that go further than its connection. */
-export const withoutConnectionFields = (headers: Headers): Headers => {
-  const kept = new Headers(headers);
-  // Of the few fields of an answer: a walk over their names costs more than to delete these in vain.
-  for (const field of CONNECTION_FIELDS) kept.delete(field);
-  deleteListed(kept, headers.get("connection"));
+/** The part of an answer that goes further than its connection. */
+export const endToEndOf = (headers: Headers): Pick<Answer, "headers" | "cookies"> => {
+  const given: Readonly<Record<string, string | readonly string[]>> = headers.toJSON();
+  const { connection } = given;
+  const listed = typeof connection === "string" ? listedIn(connection) : NOTHING;
+  const kept = noFields();
+  let cookies: readonly string[] | undefined;
+  for (const name in given) {
+    const value = given[name];
+    if (value === undefined || FIELDS_OF_CONNECTION.has(name) || listed.has(name)) continue;
+    if (typeof value === "string") kept[name] = value;
+    else cookies = value;
+  }
+  return { headers: kept, cookies };
+};
+
+/** The fields of an answer as the client gets them; event streams are kept from being buffered. */
+export const headersForClient = (headers: Fields, requestId: string): Record<string, string> => {
+  const kept = noFields();
+  for (const name in headers) if (name !== "server" && name !== "date") kept[name] = headers[name] ?? "";
+  kept["x-request-id"] = requestId;
+  if (isEventStream(headers)) {
+    kept["cache-control"] ??= "no-cache";
+    kept["x-accel-buffering"] ??= "no";
+  }
   return kept;
 };
 
-/** Makes the fields of an answer those that the client gets; event streams are kept from being buffered. */
-export const headersForClient = (headers: Headers, requestId: string): Headers => {
-  headers.delete("server");
-  headers.delete("date");
-  headers.set("x-request-id", requestId);
-  if (isEventStream(headers)) {
-    if (!headers.has("cache-control")) headers.set("cache-control", "no-cache");
-    if (!headers.has("x-accel-buffering")) headers.set("x-accel-buffering", "no");
-  }
+/** Fields and cookies as a `Response` takes them. */
+export const asHeaders = (
+  fields: Record<string, string>,
+  cookies: Answer["cookies"],
+): Record<string, string> | Headers => {
+  if (!cookies) return fields;
+  const headers = new Headers(fields);
+  for (const cookie of cookies) headers.append("set-cookie", cookie);
   return headers;
 };

@@ -53,7 +53,7 @@ const parse = (json: string): unknown => {
  * 200 already say in its first event that they refuse the request or failed on it. Others come back unchanged.
  */
 export const readOpeningError = async (answer: Answer): Promise<Answer> => {
-  const { first, rest, headers } = answer;
+  const { first, rest } = answer;
   if (!first || !rest || !OPENING.test(textOf(first, OPENING_BYTES))) return answer;
   const { bytes, isOver } = await readEvent(first, rest);
   const data = EVENT.exec(`${textOf(bytes)}\n`)?.[1];
@@ -61,9 +61,13 @@ export const readOpeningError = async (answer: Answer): Promise<Answer> => {
   if (data === undefined || value === undefined)
     return { ...answer, first: bytes, ...(isOver && { rest: ended }) };
   rest.cancel();
-  const fields = new Headers(headers);
-  fields.set("content-type", "application/json");
-  return { status: statusOfError(value), headers: fields, first: Buffer.from(data, "latin1") };
+  return {
+    ...answer,
+    status: statusOfError(value),
+    headers: { ...answer.headers, "content-type": "application/json" },
+    first: Buffer.from(data, "latin1"),
+    rest: undefined,
+  };
 };
 
 /** The rest of a body of which all was read. */

@@ -7,7 +7,7 @@ import type { Attempt } from "./attempt.ts";
 import type { Call } from "./call.ts";
 import { createForward, type ForwardDeps } from "./forward.ts";
 import { handoverForms, isDivisible, type Prefill, toldBy } from "./handover.ts";
-import { headersForClient } from "./headers.ts";
+import { asHeaders, headersForClient } from "./headers.ts";
 import { readUsage } from "./usage.ts";
 
 /** An answer to a prefill is one token and where the rest is; block ids of a very long prompt take a tenth of this. */
@@ -46,7 +46,8 @@ export const createPrefill = (handover: Handover, deps: ForwardDeps): Prefill =>
   /** What became of each response: which engine gave it and what it said. */
   const answers = new WeakMap<Response, { readonly url: string; readonly said: Uint8Array<ArrayBuffer> }>();
 
-  const take = (attempt: Attempt, { status, headers, first, rest }: Answer): Response => {
+  const take = (attempt: Attempt, answer: Answer): Response => {
+    const { status, first, rest } = answer;
     if (rest) {
       rest.cancel();
       attempt.brokeOff("failed");
@@ -55,9 +56,9 @@ export const createPrefill = (handover: Handover, deps: ForwardDeps): Prefill =>
     const usage = readUsage(first);
     if (usage) attempt.ticket.tokens(usage);
     attempt.answered(status);
-    const told = toldBy(form, "prefill", { status, headers, first });
-    const init = { status, headers: headersForClient(told.headers, attempt.call.id) };
-    const response = new Response(told.first ?? null, init);
+    const told = toldBy(form, "prefill", answer);
+    const headers = asHeaders(headersForClient(told.headers, attempt.call.id), told.cookies);
+    const response = new Response(told.first ?? null, { status, headers });
     answers.set(response, { url: attempt.endpoint.url, said: first ?? new Uint8Array() });
     return response;
   };

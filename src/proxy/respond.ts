@@ -7,7 +7,7 @@ import type { Attempt } from "./attempt.ts";
 import type { Deadlines } from "./deadlines.ts";
 import { failureEvent } from "./failure-event.ts";
 import { type Answer, isEventStream } from "../core/answer.ts";
-import { headersForClient } from "./headers.ts";
+import { asHeaders, headersForClient } from "./headers.ts";
 import { relay } from "./relay.ts";
 import { readStreamEnd } from "./stream-end.ts";
 import { createTail, tailText } from "./tail.ts";
@@ -31,16 +31,20 @@ const cutShort = new RouterError("upstream_reset", "The engine ended its answer 
 export const createRespond = ({ metrics, answerFields, deadlines, clock, log }: RespondDeps): Respond => {
   const headOf = (
     { call, client, endpoint, plan }: Attempt,
-    { status, headers }: Answer,
+    { status, headers, cookies }: Answer,
     engineMs: number,
   ) => {
     const fields = headersForClient(headers, call.id);
-    if (answerFields.endpoint) fields.set("x-vllm-router-endpoint", endpoint.id);
-    if (answerFields.reason) fields.set("x-vllm-router-reason", plan.reason);
+    if (answerFields.endpoint) fields["x-vllm-router-endpoint"] = endpoint.id;
+    if (answerFields.reason) fields["x-vllm-router-reason"] = plan.reason;
     const ms = clock.monotonic() - client.arrivedAt - engineMs;
     metrics.overhead(ms);
-    if (answerFields.serverTiming) fields.append("server-timing", `router;dur=${ms.toFixed(3)}`);
-    return { status, headers: fields };
+    if (answerFields.serverTiming) {
+      const engines = fields["server-timing"];
+      const ours = `router;dur=${ms.toFixed(3)}`;
+      fields["server-timing"] = engines === undefined ? ours : `${engines}, ${ours}`;
+    }
+    return { status, headers: asHeaders(fields, cookies) };
   };
 
   return (attempt, answer, engineMs) => {
@@ -48,7 +52,7 @@ export const createRespond = ({ metrics, answerFields, deadlines, clock, log }: 
     const { status, headers, first, rest } = answer;
     const init = headOf(attempt, answer, engineMs);
     // What is compressed cannot be looked into.
-    const isReadable = isEventStream(headers) && !headers.has("content-encoding");
+    const isReadable = isEventStream(headers) && headers["content-encoding"] === undefined;
     const filter = attempt.hidesUsage && isReadable ? createUsageFilter() : undefined;
     const endWell = (last: Uint8Array | undefined, before?: Uint8Array, as = status): void => {
       const usage = filter?.usage() ?? readUsage(last, before);

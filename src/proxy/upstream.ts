@@ -41,12 +41,12 @@ const sendAgain = async (
 const WHOLE_ERROR_LIMIT = 64 * 1024;
 
 const takeWhole = async (answer: Answer): Promise<Answer> => {
-  const { status, headers, first, rest } = answer;
+  const { first, rest } = answer;
   if (!rest) return answer;
   const chunks = first ? [first] : [];
   for (let length = first?.length ?? 0; length <= WHOLE_ERROR_LIMIT;) {
     const { done, value } = await rest.read();
-    if (done) return { status, headers, first: Buffer.concat(chunks) };
+    if (done) return { ...answer, first: Buffer.concat(chunks), rest: undefined };
     length += value.length;
     chunks.push(value);
   }

@@ -67,12 +67,12 @@ describe("the body for the engine that answers", () => {
 describe("a failure", () => {
   const openAi = '{"error":{"message":"too long","type":"BadRequestError","code":400}}';
   const tell = (form: keyof typeof handoverForms, leg: "prefill" | "decode", said: string) => {
-    const headers = new Headers({ "content-type": "text/plain", "retry-after": "3" });
+    const headers = { "content-type": "text/plain", "retry-after": "3" };
     const told = toldBy(handoverForms[form], leg, { status: 418, headers, first: bytes(said) });
     return [
       told.status,
-      told.headers.get("content-type"),
-      told.headers.get("retry-after"),
+      told.headers["content-type"],
+      told.headers["retry-after"],
       textOf(told.first ?? bytes("")),
     ];
   };
@@ -97,11 +97,11 @@ describe("a failure", () => {
   });
 
   test("is no answer that went well; one that cannot be read stays as it is", () => {
-    const well = { status: 200, headers: new Headers(), first: bytes("{}") };
+    const well = { status: 200, headers: {}, first: bytes("{}") };
     expect(toldBy(handoverForms.cache, "decode", well)).toBe(well);
     const compressed = {
       status: 500,
-      headers: new Headers({ "content-encoding": "gzip" }),
+      headers: { "content-encoding": "gzip" },
       first: bytes("?"),
     };
     expect(toldBy(handoverForms.cache, "decode", compressed)).toBe(compressed);
