@@ -5,7 +5,8 @@ import type { Config, ParsedConfig } from "./config/config.ts";
 import { readText } from "./config/document.ts";
 import { describeProblem } from "./config/problem.ts";
 import { describeDiscovery } from "./discovery/index.ts";
-import type { Legacy, Router } from "./router.ts";
+import type { RouterLegacy } from "./router-legacy.ts";
+import type { Router } from "./router.ts";
 
 /** The configuration file as it was read when the first router was made, and how it is read again. */
 export interface ReloadOptions {
@@ -21,7 +22,7 @@ export interface ReloadOptions {
 interface ReloadDeps {
   readonly clock: Clock;
   readonly log: Log;
-  readonly create: (config: Config, status: () => ReloadStatus, previous?: Legacy) => Router;
+  readonly create: (config: Config, status: () => ReloadStatus, previous?: RouterLegacy) => Router;
   /** Resolves when the router that was made last serves all requests that come; at once where absent. */
   readonly serving?: (() => Promise<void>) | undefined;
   /** Told of a file that cannot be used, once for each of its texts. */

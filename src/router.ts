@@ -1,20 +1,10 @@
 import { sendWithEngineKeys, withEngineKeys } from "./access/engine-keys.ts";
-import type { Clock } from "./core/clock.ts";
 import { noLimits } from "./core/deadline-limits.ts";
-import type { EngineFetch } from "./core/engine-fetch.ts";
-import type { EngineSend } from "./core/engine-send.ts";
-import type { EngineReach } from "./core/engine-reach.ts";
-import type { ReadHost } from "./core/host-usage.ts";
-import type { Log } from "./core/log.ts";
-import type { ReadMemory } from "./core/memory-use.ts";
-import type { ReloadStatus } from "./core/reload-status.ts";
-import type { SampleTrace } from "./core/request-trace.ts";
 import { isLoopback, parseRanges } from "./config/addresses.ts";
 import type { Config } from "./config/config.ts";
-import { createEngines, type EnginesLegacy, type EngineView } from "./engines.ts";
-import { createFront, type FrontLegacy } from "./front.ts";
-import type { KubeApi } from "./kubernetes/api.ts";
-import { type App, createApp } from "./http/app.ts";
+import { createEngines, type EngineView } from "./engines.ts";
+import { createFront } from "./front.ts";
+import { createApp } from "./http/app.ts";
 import { createEngineControl } from "./http/engine-control.ts";
 import type { Entrance } from "./http/entrance.ts";
 import { createExplain } from "./http/explain.ts";
@@ -23,80 +13,18 @@ import { createHealthAnswers } from "./http/health.ts";
 import { createMetricsAnswer } from "./http/metrics.ts";
 import { createHostSampler } from "./metrics/host-sampler.ts";
 import { createLoopLag } from "./metrics/loop-lag.ts";
-import type { MetricsState } from "./metrics/registry.ts";
-import { createRouterMetrics, type RouterMetrics } from "./metrics/router-metrics.ts";
+import { createRouterMetrics } from "./metrics/router-metrics.ts";
 import { createReadBody } from "./proxy/body.ts";
-import { createRetryBudget, type RetryBudget } from "./proxy/retry-budget.ts";
-import { createForward, type ForwardDeps, type Routed } from "./proxy/forward.ts";
+import { createRetryBudget } from "./proxy/retry-budget.ts";
+import { createForward, type ForwardDeps } from "./proxy/forward.ts";
 import { createFetchSend } from "./proxy/fetch-send.ts";
 import { createPrefill } from "./proxy/prefill.ts";
 import { createRequestHeaders } from "./proxy/request-headers.ts";
 import { createPolicy, handoverOf } from "./routing/index.ts";
-import type { RoutePlan, RoutingPolicy } from "./routing/policy.ts";
 import { joinRouting } from "./routing/shared-routing.ts";
-import type { Sharing } from "./sharing.ts";
+import type { RouterLegacy } from "./router-legacy.ts";
+import type { RouterPlatform } from "./router-platform.ts";
 import { version } from "./version.ts";
-
-/** Everything impure that a router is lent; it outlives the router. */
-export interface Platform {
-  readonly clock: Clock;
-  readonly log: Log;
-  /** Where it is told what becomes of keys and memory; `log` where absent. */
-  readonly watchLog?: Log | undefined;
-  readonly fetch: EngineFetch;
-  /** Sends what is forwarded; `fetch` does where it is absent. */
-  readonly send?: EngineSend | undefined;
-  readonly reach: EngineReach;
-  /** From 0, below 1. */
-  readonly random: () => number;
-  /** Whether the process is ending; never where it is not lent. */
-  readonly isDraining?: (() => boolean) | undefined;
-  /** What came of changes of the configuration file; absent where none is followed. */
-  readonly reloadStatus?: (() => ReloadStatus) | undefined;
-  /** The API server of the cluster; needed where engines are found in one. */
-  readonly kubernetes?: KubeApi | undefined;
-  /** Told of failures that only a person can end. */
-  readonly onFailure?: ((error: Error) => void) | undefined;
-  /** Absent where nobody wants to know how busy the machine is. */
-  readonly readHost?: ReadHost | undefined;
-  /** Lines of the log that were dropped until now; absent where nobody counts them. */
-  readonly droppedLines?: (() => number) | undefined;
-  /** Absent where the process has all of the memory, or nobody cares. */
-  readonly readMemory?: ReadMemory | undefined;
-  /** Has garbage collected; nothing where it is not lent. */
-  readonly collect?: (() => void) | undefined;
-  /** Absent where no request is traced. */
-  readonly sampleTrace?: SampleTrace | undefined;
-  /** Adds to the policy whoever writes down what it is asked; absent where nobody does. */
-  readonly record?: ((policy: RoutingPolicy<RoutePlan>) => RoutingPolicy<RoutePlan>) | undefined;
-  /** What this thread shares with others that serve; absent where there are none. */
-  readonly sharing?: Sharing | undefined;
-  /** What finds and checks engines, where it is not this router itself that does. */
-  readonly createEngines?: typeof createEngines | undefined;
-  /** What other threads have counted of these servers, where there are others. */
-  readonly othersCounted?: ((servers: ReadonlySet<string>) => Promise<readonly MetricsState[]>) | undefined;
-  /** Answers what is not forwarded, where it is not this router itself that does. */
-  readonly elsewhere?: App["fetch"] | undefined;
-  /** Told which engine was chosen for a request and why; the demo shows it. */
-  readonly onRouted?: ((routed: Routed) => void) | undefined;
-}
-
-/** What a router knows that the one that takes over from it goes on with. */
-export interface Legacy {
-  readonly routing: Config["routing"];
-  readonly policy: RoutingPolicy<RoutePlan>;
-  readonly front: FrontLegacy;
-  readonly engines: EnginesLegacy;
-  readonly metrics: RouterMetrics;
-  readonly budgets: RetryBudgets;
-  readonly createdAt: number;
-}
-
-/** What requests may draw on for attempts that come after others, and what their prefills may. */
-interface RetryBudgets {
-  readonly answers: RetryBudget;
-  readonly prefills: RetryBudget;
-}
 
 /** A running router, to be mounted on a server. Disposing it ends its loops, not its requests. */
 export interface Router extends AsyncDisposable {
@@ -116,14 +44,14 @@ export interface Router extends AsyncDisposable {
   /** Looks at the files of keys. */
   readonly lookAtKeys: () => Promise<void>;
   /** As it is when asked for. */
-  readonly legacy: () => Legacy;
+  readonly legacy: () => RouterLegacy;
 }
 
 /**
  * Builds a router from a valid configuration: the only place that sees all parts. One that takes over from
  * another goes on with what that knows of engines that stay, and shares the accounts of requests.
  */
-export const createRouter = (config: Config, platform: Platform, previous?: Legacy): Router => {
+export const createRouter = (config: Config, platform: RouterPlatform, previous?: RouterLegacy): Router => {
   const { clock, log, reach, random, reloadStatus, onRouted } = platform;
   const { isDraining = () => false, createEngines: makeEngines = createEngines, elsewhere } = platform;
   const parts = new AsyncDisposableStack();

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { Config } from "../src/config/config.ts";
-import { createRouter, type Legacy, type Router } from "../src/router.ts";
+import type { RouterLegacy } from "../src/router-legacy.ts";
+import { createRouter, type Router } from "../src/router.ts";
 import { createMemoryCluster, inCluster } from "./discovery/cluster.ts";
 import { createFakeEngines, createTestLog, hanging, serving } from "./discovery/engines.ts";
 import { pod } from "./discovery/objects.ts";
@@ -44,7 +45,7 @@ const lend = (count: number) => {
     random: () => 0.5,
     kubernetes: cluster.api,
   };
-  const create = (discovery: Discovery, previous?: Legacy) =>
+  const create = (discovery: Discovery, previous?: RouterLegacy) =>
     createRouter(configFor(discovery), platform, previous);
   const calm = async (): Promise<void> => {
     for (let turn = 0; turn < 6; turn += 1) await settle();

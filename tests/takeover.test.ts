@@ -1,7 +1,8 @@
 import { expect, test } from "bun:test";
 import type { ConfiguredBackend } from "../src/config/backends.ts";
 import type { Config } from "../src/config/config.ts";
-import { type Legacy, createRouter, type Router } from "../src/router.ts";
+import type { RouterLegacy } from "../src/router-legacy.ts";
+import { createRouter, type Router } from "../src/router.ts";
 import type { EngineFetch } from "../src/core/engine-fetch.ts";
 import { createTestLog, hanging, serving } from "./discovery/engines.ts";
 import { createTestClock, settle } from "./support/clock.ts";
@@ -47,7 +48,7 @@ const lend = () => {
     random: () => 0,
     onRouted: ({ endpoint }: { readonly endpoint: { readonly url: string } }) => chosen.push(endpoint.url),
   };
-  const create = (config: Config, previous?: Legacy) => createRouter(config, platform, previous);
+  const create = (config: Config, previous?: RouterLegacy) => createRouter(config, platform, previous);
   return { create, chosen, answer: (url: string, how: Answer) => answers.set(url, how) };
 };
 

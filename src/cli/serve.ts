@@ -4,7 +4,8 @@ import { createLog, type Log } from "../core/log.ts";
 import type { ReloadStatus } from "../core/reload-status.ts";
 import { describeDiscovery } from "../discovery/index.ts";
 import { createLiveRouter } from "../reload.ts";
-import { createRouter, type Legacy } from "../router.ts";
+import type { RouterLegacy } from "../router-legacy.ts";
+import { createRouter } from "../router.ts";
 import { version } from "../version.ts";
 import { createCluster } from "./cluster.ts";
 import { type CliPlatform, describeError } from "./command.ts";
@@ -141,7 +142,7 @@ export const serveRouter = async (
         )
       : undefined;
   const shared = { sharing: workers?.sharing, othersCounted: workers?.counted };
-  const create = (given: Config, reloadStatus?: () => ReloadStatus, previous?: Legacy) => {
+  const create = (given: Config, reloadStatus?: () => ReloadStatus, previous?: RouterLegacy) => {
     const next = limitTo(given, mostOpen);
     workers?.prepare(next);
     const made = createRouter(next, { ...lent, reloadStatus, ...shared }, previous);

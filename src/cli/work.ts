@@ -1,7 +1,7 @@
 import type { Descriptors } from "../core/descriptors.ts";
 import { createLog } from "../core/log.ts";
 import type { LineWriter } from "../core/line-writer.ts";
-import type { Platform } from "../router.ts";
+import type { RouterPlatform } from "../router-platform.ts";
 import type { FromWorker, Order, ToWorker, WorkerSetup } from "../workers/messages.ts";
 import { signOf } from "../workers/signs.ts";
 import { startServer } from "./bun-server.ts";
@@ -13,7 +13,7 @@ import { createWorkerRouter } from "./worker-router.ts";
 
 /** Everything impure that a worker is lent. */
 interface WorkPlatform extends Pick<
-  Platform,
+  RouterPlatform,
   "clock" | "fetch" | "send" | "reach" | "random" | "readMemory" | "collect"
 > {
   readonly post: (message: FromWorker) => void;

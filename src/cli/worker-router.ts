@@ -2,14 +2,16 @@ import { noLimits } from "../core/deadline-limits.ts";
 import type { Log } from "../core/log.ts";
 import type { MetricsState } from "../metrics/registry.ts";
 import { createReadBody } from "../proxy/body.ts";
-import { createRouter, type Legacy, type Platform, type Router } from "../router.ts";
+import type { RouterLegacy } from "../router-legacy.ts";
+import type { RouterPlatform } from "../router-platform.ts";
+import { createRouter, type Router } from "../router.ts";
 import { createAsking } from "../workers/asking.ts";
 import { followView, type ViewChange } from "../workers/engine-view.ts";
 import { followEngines } from "../workers/followed-engines.ts";
 import type { FromWorker, Next, Told, WorkerSetup } from "../workers/messages.ts";
 
 interface WorkerRouterDeps extends Pick<
-  Platform,
+  RouterPlatform,
   | "clock"
   | "log"
   | "fetch"
@@ -56,7 +58,7 @@ export const createWorkerRouter = (
     ask: (asked) => post({ kind: "ask", asked }),
     leave: (id) => post({ kind: "left", id }),
   });
-  const create = ({ config, memory }: Next, previous?: Legacy): Router => {
+  const create = ({ config, memory }: Next, previous?: RouterLegacy): Router => {
     const sharing = { memory, seat: { row, slotOf: view.slotOf } };
     const { bodyMs } = config.deadlines ?? noLimits;
     const readBody = createReadBody(bodyMs, lent);

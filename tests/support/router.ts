@@ -6,7 +6,8 @@ import type { Config } from "../../src/config/config.ts";
 import { dial } from "../../src/dial.ts";
 import { createEngineSend } from "../../src/proxy/engine-send.ts";
 import { collectGarbage, engineFetch, engineReach, systemClock, systemRandom } from "../../src/platform.ts";
-import { createRouter, type Legacy, type Router } from "../../src/router.ts";
+import type { RouterLegacy } from "../../src/router-legacy.ts";
+import { createRouter, type Router } from "../../src/router.ts";
 import type { Sharing } from "../../src/sharing.ts";
 import { routingBy } from "../../src/routing/index.ts";
 
@@ -53,7 +54,7 @@ interface TestRouterOptions {
   /** The router is one of several that share their accounts. */
   readonly sharing?: Sharing;
   /** The router takes over from one that knew this. */
-  readonly previous?: Legacy;
+  readonly previous?: RouterLegacy;
 }
 
 /** Starts a router on a free port; disposing it closes every connection. */
