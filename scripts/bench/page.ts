@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { ABLATION, type Ablation, describeAblation } from "./ablation-page.ts";
 import { drawResults } from "./chart.ts";
 import { FLOOR, ROUTER } from "./contenders.ts";
+import { describeProfile, PROFILE, type Profile } from "./profile-page.ts";
 import { formatReport, type Results } from "./report.ts";
 import { type Target, targets } from "./targets.ts";
 
@@ -47,7 +48,7 @@ const warnings = ({ machine, settings }: Results): readonly string[] => {
 };
 
 /** The page of results, as Markdown, with what the router's parts cost where that is known. */
-export const describeResults = (results: Results, ablation?: Ablation): string => {
+export const describeResults = (results: Results, ablation?: Ablation, profile?: Profile): string => {
   const doubts = warnings(results);
   const absent = results.contenders.filter(({ missing }) => missing !== undefined);
   return [
@@ -67,6 +68,7 @@ export const describeResults = (results: Results, ablation?: Ablation): string =
       ? []
       : [`Not measured: ${absent.map(({ name, missing }) => `${name} (${missing})`).join("; ")}.`]),
     ...(ablation ? [describeAblation(ablation)] : []),
+    ...(profile ? [describeProfile(profile)] : []),
     "## Results",
     'Medians over the rounds, with the lowest and the highest in brackets; "added" is over the engine without a relay in the same round.',
     `\`\`\`text\n${formatReport(results)}\n\`\`\``,
@@ -84,10 +86,13 @@ export const performancePages = async (root: string): Promise<Readonly<Record<st
   const file = Bun.file(join(root, RESULTS));
   if (!(await file.exists())) return {};
   const results = (await file.json()) as Results;
-  const kept = Bun.file(join(root, ABLATION));
-  const ablation = (await kept.exists()) ? ((await kept.json()) as Ablation) : undefined;
+  const kept = async <Kept>(path: string): Promise<Kept | undefined> => {
+    const beside = Bun.file(join(root, path));
+    return (await beside.exists()) ? ((await beside.json()) as Kept) : undefined;
+  };
+  const [ablation, profile] = [await kept<Ablation>(ABLATION), await kept<Profile>(PROFILE)];
   return {
-    "docs/performance.md": `${describeResults(results, ablation)}\n`,
+    "docs/performance.md": `${describeResults(results, ablation, profile)}\n`,
     "docs/performance.svg": drawResults(results),
   };
 };
