@@ -4,6 +4,7 @@ import { isatty } from "node:tty";
 import { readCgroupMemory, readCgroupProcessors } from "./cgroup.ts";
 import { createFaults } from "./cli/faults.ts";
 import { dial } from "./dial.ts";
+import { readDescriptors, readHost } from "./host.ts";
 import { createEngineSend } from "./proxy/engine-send.ts";
 import {
   clockSince,
@@ -13,10 +14,8 @@ import {
   createThreadWriter,
   engineFetch,
   engineReach,
-  readDescriptors,
   kubeFetch,
   openDoor,
-  readHost,
   runProgram,
   startThread,
   systemClock,

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { closeSync, openSync } from "node:fs";
 import type { HostReading } from "../../src/core/host-usage.ts";
 import { createHostSampler, usageBetween } from "../../src/metrics/host-sampler.ts";
-import { readHost } from "../../src/platform.ts";
+import { readHost } from "../../src/host.ts";
 import { createTestLog } from "../discovery/engines.ts";
 import { createTestClock, settle } from "../support/clock.ts";
 
