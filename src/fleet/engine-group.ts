@@ -1,6 +1,6 @@
 import type { Endpoint } from "../core/endpoint.ts";
 import { RouterError } from "../core/errors.ts";
-import type { Trial } from "../health/outliers.ts";
+import type { Trial } from "../health/trials.ts";
 import type { Role } from "../routing/disaggregated.ts";
 import type { Candidate, Candidates } from "../routing/policy.ts";
 import type { Pool, Service } from "./service.ts";

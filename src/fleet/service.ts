@@ -1,5 +1,6 @@
 import type { Endpoint } from "../core/endpoint.ts";
-import { type Lineup, type Outliers, type Trial, unjudged } from "../health/outliers.ts";
+import type { Lineup, Outliers } from "../health/outliers.ts";
+import { type Trial, unjudged } from "../health/trials.ts";
 import {
   type Able,
   holdBack,

@@ -1,5 +1,5 @@
 import type { Fields } from "../core/fields.ts";
-import type { Ending } from "./outliers.ts";
+import type { Ending } from "./trials.ts";
 
 /** Too many requests, and Anthropic's word for an engine that is overloaded. */
 const FULL: ReadonlySet<number> = new Set([429, 529]);

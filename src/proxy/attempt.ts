@@ -5,7 +5,7 @@ import type { Endpoint } from "../core/endpoint.ts";
 import { describeError, isEngineFailure, RouterError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import { type RequestOutcome, watchBoth } from "../core/request-stats.ts";
-import type { Trial } from "../health/outliers.ts";
+import type { Trial } from "../health/trials.ts";
 import { verdictOf } from "../health/verdict.ts";
 import type { RequestSeries, RouterMetrics } from "../metrics/router-metrics.ts";
 import type { SinglePlan } from "../routing/policy.ts";

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { createOutliers, type Ending, type OutlierOptions } from "../../src/health/outliers.ts";
+import { createOutliers, type OutlierOptions } from "../../src/health/outliers.ts";
+import type { Ending } from "../../src/health/trials.ts";
 import { createTestLog } from "../discovery/engines.ts";
 import { createSeveralOutliers } from "./several-outliers.ts";
 import { createTestClock } from "../support/clock.ts";

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { allocateCourt, buryCourt } from "../../src/health/court.ts";
-import type { Ending, Lineup, Outliers } from "../../src/health/outliers.ts";
+import type { Lineup, Outliers } from "../../src/health/outliers.ts";
+import type { Ending } from "../../src/health/trials.ts";
 import { createTestLog } from "../discovery/engines.ts";
 import { createTestClock } from "../support/clock.ts";
 import { inThreads } from "../support/threads.ts";
