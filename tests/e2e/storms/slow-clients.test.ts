@@ -179,35 +179,42 @@ describe(`${SLOW} clients that take their time`, () => {
 });
 
 describe(`${STALLED} readers that stop reading`, () => {
-  test("cost less than a mebibyte each, and free their engine when their time is over", async () => {
-    await using engine = await startEngine();
-    await using router = await startOver(engine.url, ...SOON);
-    await measure(router);
-    const idleKiB = (await residentKiB(router.child.pid)) ?? 0;
-    using clients = new DisposableStack();
-    const begin = performance.now();
-    const requests = engine.requests.length;
-    for (let count = 0; count < STALLED; count += 1) {
-      const client = clients.use(
-        sendRaw(router.port, rawPost("/v1/completions", '{"model":"m","stream":true}')),
+  test.each([
+    ["one thread", 1],
+    ["two workers", 2],
+  ])(
+    "cost less than a mebibyte each, and free their engine when their time is over: %s",
+    async (threads, workers) => {
+      await using engine = await startEngine();
+      await using router = await startOver(engine.url, ...SOON, `--workers=${workers}`);
+      await measure(router);
+      const idleKiB = (await residentKiB(router.child.pid)) ?? 0;
+      using clients = new DisposableStack();
+      const begin = performance.now();
+      const requests = engine.requests.length;
+      for (let count = 0; count < STALLED; count += 1) {
+        const client = clients.use(
+          sendRaw(router.port, rawPost("/v1/completions", '{"model":"m","stream":true}')),
+        );
+        client.socket.pause();
+      }
+      await engine.received(requests + STALLED);
+      while (((await scrape(router)).value("vllm_router_active_streams") ?? 0) < STALLED);
+      const resident: number[] = [];
+      while (((await scrape(router)).value("vllm_router_active_streams") ?? 0) > STALLED / 2) {
+        resident.push((await residentKiB(router.child.pid)) ?? 0);
+        await Bun.sleep(100);
+      }
+      const read = await whenIdle(router);
+      const tookS = (performance.now() - begin) / 1000;
+      const eachKiB = (percentile(resident, 0.5) - idleKiB) / STALLED;
+      console.info(
+        `${STALLED} stalled readers, ${threads}: ${eachKiB.toFixed(0)} KiB each; all ended after ${tookS.toFixed(1)} s`,
       );
-      client.socket.pause();
-    }
-    await engine.received(requests + STALLED);
-    while (((await scrape(router)).value("vllm_router_active_streams") ?? 0) < STALLED);
-    const resident: number[] = [];
-    while (((await scrape(router)).value("vllm_router_active_streams") ?? 0) > STALLED / 2) {
-      resident.push((await residentKiB(router.child.pid)) ?? 0);
-      await Bun.sleep(100);
-    }
-    const read = await whenIdle(router);
-    const tookS = (performance.now() - begin) / 1000;
-    const eachKiB = (percentile(resident, 0.5) - idleKiB) / STALLED;
-    console.info(
-      `${STALLED} stalled readers: ${eachKiB.toFixed(0)} KiB each; all ended after ${tookS.toFixed(1)} s`,
-    );
-    expect(eachKiB).toBeLessThan(1024);
-    expect(tookS).toBeLessThan(40);
-    expect(read.value("vllm_router_attempts_total", { outcome: "client_closed" })).toBe(STALLED);
-  }, 60_000);
+      expect(eachKiB).toBeLessThan(1024);
+      expect(tookS).toBeLessThan(40);
+      expect(read.value("vllm_router_attempts_total", { outcome: "client_closed" })).toBe(STALLED);
+    },
+    60_000,
+  );
 });
