@@ -81,6 +81,10 @@ const timeoutOf = (headers: Headers): number | undefined => {
 // Without a question mark of ours the parser would take one of the client's for it.
 const parseQuery = (query: string): URLSearchParams => new URLSearchParams(`?${query}`);
 
+// A pair by its name, whose letters may be percent-encoded. To parse each pair would cost an object for it.
+const ID = /^(?:i|%69)(?:d|%64)(?:=|$)/;
+const MODEL = /^(?:m|%6[dD])(?:o|%6[fF])(?:d|%64)(?:e|%65)(?:l|%6[cC])(?:=|$)/;
+
 /**
  * The query without the router's own `id`, with its question mark, and with another model where one is given;
  * the rest stays as the client wrote it.
@@ -88,10 +92,8 @@ const parseQuery = (query: string): URLSearchParams => new URLSearchParams(`?${q
 const queryForEngine = (query: string, model?: string): string => {
   const kept = query
     .split("&")
-    .filter((pair) => pair !== "" && !parseQuery(pair).has("id"))
-    .map((pair) =>
-      model !== undefined && parseQuery(pair).has("model") ? `model=${encodeURIComponent(model)}` : pair,
-    );
+    .filter((pair) => pair !== "" && !ID.test(pair))
+    .map((pair) => (model !== undefined && MODEL.test(pair) ? `model=${encodeURIComponent(model)}` : pair));
   return kept.length > 0 ? `?${kept.join("&")}` : "";
 };
 

@@ -309,4 +309,13 @@ describe("a query", () => {
     expect(call.messageFor("a/b c").path).toBe("/v1/completions?model=a%2Fb%20c&x=1");
     expect((await read({ method: "GET" })).model).toBeUndefined();
   });
+
+  test.each(["model", "%6dodel", "%6D%6f%64%65%6C", "mo%64e%6c"])(
+    "is sent another model in place of its own, whose name is written %p",
+    async (name) => {
+      const call = await read({ method: "GET", query: `?a=1&${name}=m&Model=m&models=m&%6Dodel=n` });
+      expect(call.model).toBe("m");
+      expect(call.messageFor("x").path).toBe("/v1/completions?a=1&model=x&Model=m&models=m&model=x");
+    },
+  );
 });
