@@ -12,6 +12,7 @@ import { createViewWriter, type ViewChange } from "./engine-view.ts";
 import { type KeptWorker, keepWorker } from "./kept-worker.ts";
 import type { Next, Order, ToWorker, WorkerSetup } from "./messages.ts";
 import { createPlaces } from "./places.ts";
+import { inRounds } from "./rounds.ts";
 import { allocateSigns, signOf } from "./signs.ts";
 import { type Said, startWorker, type Worker } from "./worker.ts";
 
@@ -100,6 +101,12 @@ export const createWorkers = (
     });
     await Promise.race([promise, Promise.all(answers)]);
   };
+  /** Of whoever asked last what they have counted. */
+  let servers: ReadonlySet<string> = new Set();
+  // What each of them has counted is a large message: those who ask at the same time share it.
+  const countAll = inRounds(async () =>
+    askAll({ kind: "count", servers }, (row, counted) => counted && states.tell(row, counted)),
+  );
   const none: readonly Endpoint[] = [];
   const places = createPlaces(
     { workers: count, config: first, endpoints: () => followed?.control.view().endpoints ?? none },
@@ -213,9 +220,10 @@ export const createWorkers = (
       const [origin = ""] = await Promise.all(kept.map(async ({ listening }) => listening));
       return origin;
     },
-    counted: async (servers) => {
-      await askAll({ kind: "count", servers }, (row, counted) => counted && states.tell(row, counted));
-      return states.all(servers);
+    counted: async (ofThese) => {
+      servers = ofThese;
+      await countAll();
+      return states.all(ofThese);
     },
     lookAtKeys: () => post({ kind: "keys" }),
     drain: async () => {
