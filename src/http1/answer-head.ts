@@ -1,4 +1,5 @@
 import { type Fields, noFields } from "../core/fields.ts";
+import { CR } from "./bytes.ts";
 import { invalidAnswer } from "./invalid-answer.ts";
 
 /** The head of an answer. */
@@ -20,7 +21,6 @@ const FIELD_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 /** What no head may contain: other controls, and a CR that ends no line. */
 const FORBIDDEN = /[^\t\r\n\x20-\x7e\x80-\xff]|\r(?!\n)/;
 const TAB = 9;
-const CR = 13;
 const SPACE = 32;
 
 const lengthOf = (value: string, before: number | undefined): number => {

@@ -1,5 +1,6 @@
 import type { Bytes } from "../core/answer.ts";
 import { type AnswerHead, readAnswerHead } from "./answer-head.ts";
+import { concat, CR, endOfLines, LF, partOf, text } from "./bytes.ts";
 import { checkBeginning, chunkSize, hexDigit } from "./chunk-size.ts";
 import { invalidAnswer } from "./invalid-answer.ts";
 
@@ -27,33 +28,9 @@ const MAX_LINE = 8 * 1024;
 const MAX_HEAD = 64 * 1024;
 
 const PROTOCOL = "HTTP/1.";
-const LF = 10;
-const CR = 13;
 
 /** What comes next. */
 type State = "nothing" | "head" | "length" | "until close" | "size" | "chunk" | "chunk end" | "trailers";
-
-const concat = (left: Bytes | undefined, right: Bytes): Bytes =>
-  left ? Buffer.concat([left, right]) : right;
-
-const text = (bytes: Bytes, from: number, to: number): string =>
-  Buffer.prototype.toString.call(bytes, "latin1", from, to);
-
-/** A part up to so many bytes costs less as a copy than as a view, for which the runtime makes an ArrayBuffer first. */
-const COPIED_BYTES = 1000;
-
-const partOf = (bytes: Bytes, from: number, to: number): Bytes =>
-  to - from <= COPIED_BYTES ? bytes.slice(from, to) : bytes.subarray(from, to);
-
-/** The place after the empty line that ends a head or trailers which begin at `from`; -1 where it has not come. */
-const endOfLines = (bytes: Bytes, from: number): number => {
-  for (let line = from; ;) {
-    const end = bytes.indexOf(LF, line);
-    if (end < 0) return -1;
-    if (end === line || (end === line + 1 && bytes[line] === CR)) return end + 1;
-    line = end + 1;
-  }
-};
 
 /** Creates what reads the answers of one connection. */
 export const createAnswerParser = (events: AnswerEvents): AnswerParser => {
