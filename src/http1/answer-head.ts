@@ -41,18 +41,38 @@ const trimmed = (text: string, from: number, to: number): string => {
   return text.slice(first, last);
 };
 
-/** Names as engines write them, of which all engines together use few. */
-const knownNames = new Map<string, string>();
-const MOST_NAMES = 256;
+const COMMON_NAMES = [
+  "access-control-allow-origin",
+  "cache-control",
+  "connection",
+  "content-length",
+  "content-type",
+  "date",
+  "keep-alive",
+  "server",
+  "transfer-encoding",
+  "vary",
+  "x-accel-buffering",
+  "x-request-id",
+] as const;
 
-/** A field's name in lower case; throws where it is none. To look it up costs less than to check it. */
+const capitalized = (name: string): string =>
+  name.replaceAll(/(?<![a-z])[a-z]/g, (letter) => letter.toUpperCase());
+
+/** Names as engines write them: to look one up costs less than to check it. */
+const knownNames: ReadonlyMap<string, string> = new Map(
+  COMMON_NAMES.flatMap((name) => [
+    [name, name],
+    [capitalized(name), name],
+  ]),
+);
+
+/** A field's name in lower case; throws where it is none. */
 const nameOf = (written: string): string => {
   const known = knownNames.get(written);
   if (known !== undefined) return known;
   if (!FIELD_NAME.test(written)) throw invalidAnswer("its head has a line without a name");
-  const name = written.toLowerCase();
-  if (knownNames.size < MOST_NAMES) knownNames.set(written, name);
-  return name;
+  return written.toLowerCase();
 };
 
 /** Reads a head up to the empty line that ends it; throws an error of `invalidAnswer`. */

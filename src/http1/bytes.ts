@@ -1,6 +1,8 @@
 import type { Bytes } from "../core/answer.ts";
 
+/** Ends a line. */
 export const LF = 10;
+/** Stands before it. */
 export const CR = 13;
 
 /** The one after the other; without a copy where there is no first one. */
