@@ -1,6 +1,6 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { checkAnswers } from "./check-answers.ts";
 import { outputOf } from "./child.ts";
@@ -132,7 +132,12 @@ const profile = async (
   };
 };
 
-const run = async (rounds: number, seconds: number, binary?: string, writesDocs = false): Promise<void> => {
+const run = async (
+  rounds: number,
+  seconds: number,
+  binary: string | undefined,
+  writesDocs: boolean,
+): Promise<void> => {
   await using children = new AsyncDisposableStack();
   const end = (): void => void children.disposeAsync().finally(() => process.exit(1));
   process.once("SIGINT", end).once("SIGTERM", end);
@@ -161,4 +166,4 @@ else if (!(Number.isInteger(rounds) && rounds > 0 && seconds > 0)) {
 } else if (Bun.which("perf") === null) {
   process.stderr.write("profile: perf is not installed (linux-perf in Debian, linux-tools in Ubuntu)\n");
   process.exitCode = 1;
-} else await run(rounds, seconds, values.binary, values["write-docs"]);
+} else await run(rounds, seconds, values.binary && resolve(values.binary), values["write-docs"]);
