@@ -36,7 +36,7 @@ const verdict = (rows: readonly ProfileRow[], workload: string): string | undefi
   const share = Math.round((100 * sum(router, kernel)) / sum(router, kinds));
   const more = sum(router, kinds) - sum(floor, kinds);
   const script = router.micros.script - floor.micros.script;
-  return `\`${workload}\`: ${share} % of the router's time is the kernel's. It takes ${more.toFixed(1)} us more than the bare relay, of which the router's own code, compiled, is ${script.toFixed(1)} us, and what that calls of the runtime ${(router.micros.called - floor.micros.called).toFixed(1)} us; the runtime by itself makes up ${(router.micros.own - floor.micros.own).toFixed(1)} us of it, and the kernel ${(sum(router, kernel) - sum(floor, kernel)).toFixed(1)} us.`;
+  return `\`${workload}\`: ${share} % of the router's time is the kernel's. It takes ${more.toFixed(1)} us more than the bare relay: the router's own code, compiled, ${script.toFixed(1)} us, what that calls of the runtime ${(router.micros.called - floor.micros.called).toFixed(1)} us, the runtime by itself ${(router.micros.own - floor.micros.own).toFixed(1)} us, and the kernel ${(sum(router, kernel) - sum(floor, kernel)).toFixed(1)} us.`;
 };
 
 /** The section of the page, as Markdown. */

@@ -14,7 +14,7 @@ import { choosePlacement } from "./placement.ts";
 import { describeProfile, PROFILE, type Profile } from "./profile-page.ts";
 import { type Bench, startContender, startEngines, type Started } from "./servers.ts";
 import { countStacks, type Doing, doings } from "./stacks.ts";
-import { workloads } from "./workloads.ts";
+import { type Workload, workloads } from "./workloads.ts";
 
 // Where the CPU time of requests goes: the bare relay, the router and nginx in turn and repeatedly, in front of the
 // same engine, every answer checked first, while `perf` looks at their stacks. The table on standard output is the
@@ -35,11 +35,30 @@ const PERIOD_MICROS = 250;
 const WARM_UP_SECONDS = 3;
 const CONNECTIONS = 32;
 
+const named = (name: string): Workload => {
+  const workload = workloads.find((each) => each.name === name);
+  if (!workload) throw new Error(`no workload is called ${name}`);
+  return workload;
+};
+
+interface Look {
+  readonly workload: Workload;
+  readonly loop: "open" | "closed";
+}
+
 /** A request as fast as it comes, and a stream at its workload's rate. */
-const looks = [
-  { workload: "json-1k", loop: "closed" },
-  { workload: "stream-64", loop: "open" },
-] as const;
+const looks: readonly Look[] = [
+  { workload: named("json-1k"), loop: "closed" },
+  { workload: named("stream-64"), loop: "open" },
+];
+
+const jobOf = (port: number, { workload, loop }: Look, seconds: number): LoadJob => ({
+  port,
+  workload: workload.name,
+  loop,
+  seconds,
+  connections: CONNECTIONS,
+});
 
 type Load = { readonly requests: number; readonly errors: number };
 
@@ -71,16 +90,12 @@ const startAll = async (wanted: readonly Contender[], bench: Bench, load: LoadSe
     else started.push(target);
   }
   for (const { port } of started)
-    for (const { workload: name, loop } of looks) {
-      const workload = workloads.find((each) => each.name === name);
-      if (workload) await checkAnswers(`http://127.0.0.1:${port}`, workload);
-      await generate(load, jobOf(port, { workload: name, loop }, WARM_UP_SECONDS));
+    for (const each of looks) {
+      await checkAnswers(`http://127.0.0.1:${port}`, each.workload);
+      await generate(load, jobOf(port, each, WARM_UP_SECONDS));
     }
   return started;
 };
-
-const jobOf = (port: number, { workload, loop }: Pick<LoadJob, "workload" | "loop">, seconds: number) =>
-  ({ port, workload, loop, seconds, connections: CONNECTIONS }) as LoadJob;
 
 const profile = async (
   rounds: number,
@@ -97,12 +112,12 @@ const profile = async (
   const wanted = contenders.filter(({ name }) => [FLOOR, ROUTER, "nginx"].includes(name));
   const started = await startAll(wanted, bench, load);
 
-  const rows = looks.flatMap(({ workload, loop }) =>
+  const rows = looks.flatMap((each) =>
     started.map(({ name, port, pid = 0 }) => ({
       contender: name,
-      workload,
+      workload: each.workload.name,
       pid,
-      job: jobOf(port, { workload, loop }, seconds),
+      job: jobOf(port, each, seconds),
       requests: 0,
       stacks: new Map<Doing, number>(),
     })),

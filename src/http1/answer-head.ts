@@ -7,6 +7,7 @@ export interface AnswerHead {
   readonly status: number;
   /** The fields from end to end. */
   readonly headers: Fields;
+  /** As in `Answer`. */
   readonly cookies: readonly string[] | undefined;
   /** Bytes of the body; "chunked" where it says so itself, `undefined` where it lasts as long as the connection. */
   readonly length: number | "chunked" | undefined;

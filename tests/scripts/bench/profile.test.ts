@@ -59,7 +59,7 @@ describe("the section of the page", () => {
 
   test("says whose the difference to the bare relay is", () => {
     expect(page).toContain("It takes 15.4 us more than the bare relay");
-    expect(page).toContain("compiled, is 5.4 us");
+    expect(page).toContain("compiled, 5.4 us, ");
     expect(page).toContain("what that calls of the runtime 10.0 us");
   });
 
